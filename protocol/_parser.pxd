@@ -1,0 +1,64 @@
+"""RESP requests from hostile bytes: incremental, linear in the bytes whatever the split, caps before allocation."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
+
+
+cdef struct Arg:                 # one argument; valid until the parser's next borrow, reserve or release
+    const uint8_t* data
+    uint32_t size
+
+
+cdef struct FieldList:           # a remembered field list of HMGET: the raw bytes after the key, parsed once
+    uint32_t id                  # 1.., never reused within the process; the memory tier keys its column lists by it
+    uint32_t count               # fields
+    uint32_t raw_size
+    uint8_t* raw
+    uint32_t* offsets            # of each field's first byte in raw
+    uint32_t* sizes
+
+
+cpdef enum ParseResult:
+    NEED_DATA = 0
+    COMMAND = 1
+    VIOLATION = 2
+
+
+cdef class FieldLists:           # one per process, shared by its parsers; bounded; a list enters when it is seen twice
+    cdef FieldList* entries
+    cdef uint32_t capacity
+    cdef uint32_t used
+    cdef uint64_t* seen          # hashes of lists seen once
+    cdef uint32_t next_id
+    cdef FieldList* match(self, const uint8_t* raw, size_t available, uint32_t count) noexcept
+    cdef void note(self, const uint8_t* raw, uint32_t raw_size, const Arg* fields, uint32_t count) noexcept
+
+
+cdef class RequestParser:
+    # Valid after next_command returned COMMAND, until the next call:
+    cdef Arg* args               # args[0] is the command's name; with field_list only args[0..1] are set
+    cdef uint32_t argc           # all arguments, those of field_list included
+    cdef FieldList* field_list   # not NULL: HMGET's fields stand in it (raw at list_raw)
+    cdef const uint8_t* list_raw
+    cdef readonly bytes violation          # after VIOLATION: the exact error line without "-" and CRLF; b"" = close silently (POST / Host:)
+    cdef readonly bint mid_request         # an incomplete request is held
+    # Limits; changed by the session on AUTH
+    cdef public uint32_t max_args, max_bulk_bytes, max_inline_bytes
+    # State
+    cdef FieldLists lists
+    cdef uint8_t* own            # own storage of what is incomplete; NULL while nothing is held
+    cdef size_t own_capacity
+    cdef const uint8_t* window   # what is being parsed: borrowed or own
+    cdef size_t window_size
+    cdef size_t start            # of the command being parsed
+    cdef size_t scan             # how far it was searched
+    cdef uint32_t args_capacity, args_done
+    cdef int64_t args_wanted     # -1: header not read yet
+    cdef int64_t bulk_wanted     # -1: bulk header not read yet
+    cdef bint borrowed
+
+    cdef int borrow(self, const uint8_t* data, size_t size) except -1      # parse these bytes next; appended to own storage when something is held
+    cdef ParseResult next_command(self) noexcept
+    cdef int release(self) except -1                                       # copy what is incomplete to own storage; give storage back when nothing is
+    cdef uint8_t* reserve(self, size_t minimum, size_t* room) except NULL  # room in own storage to recv() into, for a large bulk
+    cdef void commit(self, size_t size) noexcept
+    cdef int expand(self) except -1                                        # field_list -> args
+    cdef size_t held_bytes(self) noexcept                                  # memory held for this connection
