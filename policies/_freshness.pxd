@@ -39,3 +39,6 @@ cdef inline Freshness freshness(uint32_t age, uint32_t jitter, const Limits* rul
     if shortened < rule.stale_ticks:
         return STALE
     return ERROR_ONLY if shortened < rule.error_ticks else EXPIRED
+
+
+cdef int read_limits(object row, Limits* limits) except -1
