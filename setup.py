@@ -1,6 +1,7 @@
 """Build the native modules: every .pyx below the three packages is an extension module of its own."""
 
 import os
+import zlib
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -8,6 +9,8 @@ from setuptools import Extension, setup
 
 PACKAGES = ("protocol", "policies", "sidecar")
 DEBUG = os.environ.get("SIDECAR_DEBUG") == "1"  # assertions, live-instance counts; CI builds and tests both
+# One folder for each set of flags: build_ext looks at file times only and would mix objects of two variants.
+VARIANT = f"{'debug' if DEBUG else 'release'}-{zlib.crc32(os.environ.get('CFLAGS', '').encode()):08x}"
 
 
 def extensions() -> list[Extension]:
@@ -39,4 +42,5 @@ setup(
         },
         show_all_warnings=False,
     ),
+    options={"build": {"build_base": f"build/{VARIANT}"}, "build_ext": {"parallel": os.cpu_count() or 1}},
 )

@@ -1,0 +1,84 @@
+# make run: serve sample features on 127.0.0.1:6379.  make test: every test.  The rest is for development.
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: run sample test check bench fuzz test-sanitizers docs clean machine
+
+# A Python of 3.11 or later; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+SOURCES := pyproject.toml setup.py README.md LICENSE $(shell find protocol policies sidecar -name '*.py' -o -name '*.pyx' \
+	-o -name '*.pxd' -o -name '*.pyi' -o -name '*.html')
+PIP := -m pip --disable-pip-version-check --quiet
+PYTEST := -Im pytest --import-mode=importlib
+
+run: .venv/installed sample
+	@echo
+	@echo "Serving on 127.0.0.1:6379 (stop with Ctrl-C). Try, in another terminal:"
+	@echo
+	@echo "  redis-cli HMGET user:42 tier ctr_7d             features of a user"
+	@echo "  redis-cli HGETALL item:7                        all of an item"
+	@echo "  redis-cli HSET user:42 tier gold                a write goes through to ./features.db"
+	@echo "  open http://127.0.0.1:8379/                     hits, freshness and memory, live"
+	@echo "  edit examples/policy.yaml                       a changed ttl applies within a second"
+	@echo "  .venv/bin/feature-sidecar policy explain examples/policy.yaml user:42 ctr_7d"
+	@echo
+	@exec .venv/bin/feature-sidecar serve --origin sqlite:///./features.db --policy examples/policy.yaml \
+		--log-format console
+
+# The sample is loaded once: what was written since stays, over restarts too.
+sample: .venv/installed
+	@if [ ! -f features.db ] || [ ! -f .cache/sample-loaded ]; then \
+		mkdir -p .cache && rm -f .cache/sample-loaded && \
+		.venv/bin/python examples/make_features.py .cache/features && \
+		.venv/bin/feature-sidecar load .cache/features/*.jsonl --to sqlite:///./features.db --policy examples/policy.yaml && \
+		touch .cache/sample-loaded; fi
+
+# The native tests run on a build with assertions and instance counts first; the whole suite closes the output.
+test: .venv-debug/installed .venv-test/installed
+	.venv-debug/bin/python $(PYTEST) -q -m "not slow" tests/unit tests/property
+	.venv-test/bin/python $(PYTEST)
+
+check: .venv-test/installed
+	.venv-test/bin/ruff check .
+	.venv-test/bin/mypy
+	.venv-test/bin/python $(PYTEST) -q -m "not slow" tests/unit tests/architecture
+
+fuzz: .venv-debug/installed
+	.venv-debug/bin/python -I tests/fuzz/fuzz_protocol.py $${FUZZ_INPUTS:-1000000}
+
+bench: .venv/installed
+	.venv/bin/python -I tests/bench/run.py
+
+# The native modules under AddressSanitizer and UndefinedBehaviorSanitizer; Python's own allocator hides errors, so it is off.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+test-sanitizers: .venv-sanitizers/installed
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		PYTHONMALLOC=malloc .venv-sanitizers/bin/python -m pytest --import-mode=importlib -q -m "not slow" \
+		tests/unit tests/property
+
+# Pages made from tables; a test fails when they are stale.
+docs: .venv/installed
+	.venv/bin/python -Im protocol.command_docs > docs/commands.md
+	.venv/bin/python -Im sidecar.metrics.docs > docs/metrics.md
+
+clean:
+	rm -rf .venv .venv-* .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find protocol policies sidecar \( -name '*.so' -o -name '*.c' -o -name __pycache__ \) -prune -exec rm -rf {} +
+
+machine:
+	@PYTHON="$(PYTHON)" sh .ci/check-machine
+
+.venv/installed: EXTRA :=
+.venv-test/installed .venv-debug/installed .venv-sanitizers/installed: EXTRA := [test]
+.venv-debug/installed .venv-sanitizers/installed: export SIDECAR_DEBUG := 1
+.venv-sanitizers/installed: export CFLAGS := $(SANITIZE)
+.venv-sanitizers/installed: export LDFLAGS := $(SANITIZE)
+# One wheel is built and installed per variant; nothing is imported from this folder.
+%/installed: $(SOURCES) | machine
+	@echo "Building and installing into $* (the first time takes a minute or two)"
+	@test -x $*/bin/python || $(PYTHON) -m venv $*
+	@rm -rf .cache/wheels/$*
+	@$*/bin/python $(PIP) wheel --no-deps --wheel-dir .cache/wheels/$* .
+	@$*/bin/python $(PIP) uninstall --yes feature-sidecar 2>/dev/null
+	@$*/bin/python $(PIP) install "$$(echo .cache/wheels/$*/*.whl)$(EXTRA)"
+	@touch $@
