@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 class Freshness(IntEnum):
     FRESH = 0
@@ -7,7 +7,7 @@ class Freshness(IntEnum):
     ERROR_ONLY = 2
     EXPIRED = 3
 
-class RuleFlag(IntFlag):
+class RuleFlag(IntEnum):
     NIL_IF_UNAVAILABLE = 1
     FEAST_TIMESTAMP = 2
     FEAST_ROW = 4

@@ -1,0 +1,87 @@
+"""Where the document of a key is, and the key of a document: the ``origin:`` mappings of all views."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from policies.key_pattern import KeyPattern
+from policies.model import DEFAULT_MAPPING, OriginMapping
+
+
+class DocumentAddress(NamedTuple):
+    """A document and how it is written. ``document``: raw bytes, which an origin encodes as it needs."""
+
+    scope: str
+    collection: str
+    document: bytes
+    layout: str = "json"
+    durability: str = "none"
+    document_expiry: bool = False
+
+
+class RowMapping(NamedTuple):
+    """What a row rule says of its documents; ``keys`` is set where ``origin.document`` is."""
+
+    origin: OriginMapping = DEFAULT_MAPPING
+    durability: str = "none"
+    document_expiry: bool = False
+    keys: KeyPattern | None = None
+
+
+DEFAULT_ROW = RowMapping()
+
+
+class DocumentMap:
+    """Both directions of the mapping.
+
+    Args:
+        rows: by row rule; a rule that is not here has the default mapping.
+        row_rule: finds the rule of a key.
+    """
+
+    def __init__(self, rows: Mapping[int, RowMapping], row_rule: Callable[[bytes], int]) -> None:
+        self._rows = rows
+        self._row_rule = row_rule
+        self._expressions = {rule: row.keys.expression for rule, row in rows.items() if row.keys}
+        self._templates: defaultdict[tuple[str, str], list[RowMapping]] = defaultdict(list)
+        for row in rows.values():
+            if row.origin.document is not None:
+                self._templates[row.origin.scope, row.origin.collection].append(row)
+
+    def address(self, key: bytes) -> DocumentAddress:
+        """Where a key's document is."""
+        rule = self._row_rule(key)
+        row = self._rows.get(rule, DEFAULT_ROW)
+        document = key
+        if row.origin.document is not None:
+            found = self._expressions[rule].fullmatch(key)
+            assert found is not None  # the rule was found by this very pattern
+            document = row.origin.document.fill(found.groupdict())
+        origin = row.origin
+        return DocumentAddress(
+            origin.scope, origin.collection, document, origin.layout, row.durability, row.document_expiry
+        )
+
+    def key_of(self, scope: str, collection: str, document: bytes) -> bytes | None:
+        """The key whose document this is; None for a document that no key names."""
+        for row in self._templates.get((scope, collection), ()):
+            assert row.origin.document is not None and row.keys is not None
+            captures = row.origin.document.capture(document)
+            if captures is not None and self._names(row.keys.fill(captures), scope, collection, document):
+                return row.keys.fill(captures)
+        return document if self._names(document, scope, collection, document) else None
+
+    def _names(self, key: bytes, scope: str, collection: str, document: bytes) -> bool:
+        """Whether a key's document is this one: another view may have the better claim to the key."""
+        return self.address(key)[:3] == (scope, collection, document)
+
+    def collections(self) -> list[tuple[str, str]]:
+        """Every (scope, collection) that keys are in, the default one first."""
+        default = (DEFAULT_MAPPING.scope, DEFAULT_MAPPING.collection)
+        return list(
+            dict.fromkeys([default, *((row.origin.scope, row.origin.collection) for row in self._rows.values())])
+        )
+
+    def same_as(self, other: "DocumentMap") -> bool:
+        """Whether every rule says the same of its documents."""
+        return self._rows == other._rows

@@ -1,0 +1,94 @@
+"""A policy as it was written: every value with the place that it came from. Made by the loader, read by the compiler."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from policies.feast import FeastHash
+from policies.feature_pattern import FeaturePattern
+from policies.key_pattern import KeyPattern
+
+
+class Place(NamedTuple):
+    """Where in the policy file."""
+
+    line: int
+    path: str
+
+
+class Given(NamedTuple):
+    """A setting that was written: the value in inner units (ms, ratio, text, bool) and its place."""
+
+    value: Any
+    place: Place
+
+
+Block = Mapping[str, Given]  # the settings that one block of the file gives, by name
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """One line under ``features``."""
+
+    pattern: FeaturePattern
+    settings: Block
+    place: Place
+    dtype: str | None = None
+
+
+class OriginMapping(msgspec.Struct, frozen=True):
+    """Where a view's documents are. ``document`` None: keys are documents."""
+
+    scope: str = "_default"
+    collection: str = "_default"
+    document: KeyPattern | None = None
+    layout: str = "json"
+
+
+DEFAULT_MAPPING = OriginMapping()
+
+
+class FeatureView(msgspec.Struct, frozen=True):
+    """A named group of features of one entity: of the keys of a pattern, or of a Feast hash."""
+
+    name: str
+    place: Place
+    keys: KeyPattern | None = None
+    feast: FeastHash | None = None
+    settings: Block = {}
+    features: tuple[Feature, ...] = ()
+    origin: OriginMapping = DEFAULT_MAPPING
+    durability: str = "none"
+    document_expiry: bool = False
+    places: Mapping[str, Place] = {}  # of `keys`, `feast`, `origin`, `durability`... where they were given
+
+
+class FeatureSet(msgspec.Struct, frozen=True):
+    """What a model asks for together."""
+
+    name: str
+    members: tuple[KeyPattern, ...]
+    place: Place
+
+
+class Prefetch(msgspec.Struct, frozen=True):
+    """Learned prefetch: whether, how much of all reads it may cost, how sure it must be, what counts as together."""
+
+    learn: bool
+    budget: float
+    min_precision: float
+    window_ms: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What a snapshot keeps (values, or only keys) and how often it is written."""
+
+    values: bool
+    every_ms: int
+
+
+class Warmup(msgspec.Struct, frozen=True):
+    """Readiness after a start: once this share of the snapshot is back, or the time is over."""
+
+    level: float
+    timeout_ms: int
