@@ -1,0 +1,30 @@
+"""RESP2 and RESP3 without I/O: parsing, commands, replies."""
+
+from protocol._decimal import parse_integer
+from protocol._parser import FieldLists
+from protocol._session import Session
+from protocol.command_spec import CommandSpec
+from protocol.commands import COMMANDS, FAMILIES, command
+from protocol.errors import CommandRejected, ProtocolViolation
+from protocol.replies import NULL_ARRAY, OK, PONG, QUEUED, ErrorReply, LazyArray, Reply, Status, Verbatim
+
+__all__ = [
+    "COMMANDS",
+    "FAMILIES",
+    "NULL_ARRAY",
+    "OK",
+    "PONG",
+    "QUEUED",
+    "CommandRejected",
+    "CommandSpec",
+    "ErrorReply",
+    "FieldLists",
+    "LazyArray",
+    "ProtocolViolation",
+    "Reply",
+    "Session",
+    "Status",
+    "Verbatim",
+    "command",
+    "parse_integer",
+]

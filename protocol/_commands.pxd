@@ -15,11 +15,18 @@ cpdef enum CommandId:
     LAST_FIXED = 31      # ids above are handed out in command_table's order
 
 
+cpdef enum CommandFlag:
+    WRITE_COMMAND = 1
+    BARRIER_COMMAND = 2      # waits for all earlier commands of its connection
+    NO_AUTH_COMMAND = 4      # allowed before AUTH
+
+
 cdef struct CommandRow:
     uint16_t id
     int16_t arity            # Redis's: negative = at least
     uint16_t flags           # CommandFlag bits
     int16_t first_key        # 0: no keys
+    uint16_t family          # number of the metric label, see commands.FAMILIES
 
 
 cdef const CommandRow* find_command(const uint8_t* name, uint32_t size) noexcept   # case-insensitive; NULL: unknown

@@ -14,6 +14,8 @@ cdef struct FieldList:           # a remembered field list of HMGET: the raw byt
     uint8_t* raw
     uint32_t* offsets            # of each field's first byte in raw
     uint32_t* sizes
+    uint64_t hash                # of count and the first bytes
+    uint32_t matches             # halved whenever its set is full and a new list comes in: the least matched goes
 
 
 cpdef enum ParseResult:
@@ -23,13 +25,18 @@ cpdef enum ParseResult:
 
 
 cdef class FieldLists:           # one per process, shared by its parsers; bounded; a list enters when it is seen twice
-    cdef FieldList* entries
+    cdef FieldList** sets        # `capacity` places in sets of four, by hash; NULL: free
     cdef uint32_t capacity
     cdef uint32_t used
     cdef uint64_t* seen          # hashes of lists seen once
+    cdef uint64_t seed
     cdef uint32_t next_id
+    cdef FieldList** retired     # replaced, but commands of this turn may still point at them
+    cdef uint32_t retired_count
     cdef FieldList* match(self, const uint8_t* raw, size_t available, uint32_t count) noexcept
     cdef void note(self, const uint8_t* raw, uint32_t raw_size, const Arg* fields, uint32_t count) noexcept
+    cdef uint64_t hash_list(self, const uint8_t* raw, uint32_t count) noexcept
+    cpdef void free_retired(self) noexcept   # once a turn, when no FieldList is held; without it no list is replaced after the 64th
 
 
 cdef class RequestParser:
@@ -42,6 +49,7 @@ cdef class RequestParser:
     cdef readonly bint mid_request         # an incomplete request is held
     # Limits; changed by the session on AUTH
     cdef public uint32_t max_args, max_bulk_bytes, max_inline_bytes
+    cdef public bint unauthenticated       # before AUTH: at most 10 arguments of 16 KiB, refused with Redis's own texts
     # State
     cdef FieldLists lists
     cdef uint8_t* own            # own storage of what is incomplete; NULL while nothing is held
@@ -49,11 +57,15 @@ cdef class RequestParser:
     cdef const uint8_t* window   # what is being parsed: borrowed or own
     cdef size_t window_size
     cdef size_t start            # of the command being parsed
-    cdef size_t scan             # how far it was searched
+    cdef size_t scan             # of the line or bulk being parsed
+    cdef size_t searched         # up to here the line has no end
     cdef uint32_t args_capacity, args_done
     cdef int64_t args_wanted     # -1: header not read yet
     cdef int64_t bulk_wanted     # -1: bulk header not read yet
-    cdef bint borrowed
+    cdef size_t list_start       # where HMGET's field list begins in the window; 0: no such command
+    cdef bint borrowed, failed
+    cdef uint8_t* unquoted       # arguments of inline commands that had quotes; one block per window
+    cdef size_t unquoted_used, unquoted_capacity
 
     cdef int borrow(self, const uint8_t* data, size_t size) except -1      # parse these bytes next; appended to own storage when something is held
     cdef ParseResult next_command(self) noexcept
@@ -62,3 +74,19 @@ cdef class RequestParser:
     cdef void commit(self, size_t size) noexcept
     cdef int expand(self) except -1                                        # field_list -> args
     cdef size_t held_bytes(self) noexcept                                  # memory held for this connection
+    cdef size_t missing(self) noexcept                                     # bytes still missing of the bulk that is being read; 0: of none
+    cdef list arguments(self)                                              # the command as bytes objects
+
+    cdef ParseResult read_header(self) noexcept
+    cdef ParseResult read_arguments(self) noexcept
+    cdef ParseResult read_bulk_header(self) noexcept
+    cdef ParseResult read_inline(self) noexcept
+    cdef bint split_inline(self, const uint8_t* at, const uint8_t* end) noexcept
+    cdef ParseResult find_line(self, const uint8_t** line_end) noexcept
+    cdef ParseResult fail(self, bytes text) noexcept
+    cdef ParseResult fail_unexpected(self, uint8_t found) noexcept
+    cdef ParseResult finish(self) noexcept
+    cdef bint ensure_args(self, uint32_t count) noexcept
+    cdef int hold(self, size_t more) except -1
+    cdef int relocate(self, size_t capacity) except -1
+    cdef void forget_unquoted(self) noexcept

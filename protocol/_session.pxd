@@ -11,6 +11,8 @@ cdef class Session:
     cdef readonly ReplySlots slots
     cdef public int proto            # 2 or 3
     cdef readonly bint authenticated # set by authenticate(); parser caps and the output cap follow it
+    cdef public bint needs_password  # a password is set; RESET asks for it again
+    cdef public size_t pause_bytes   # parsing pauses at this much pending output: 256 KiB, 64 KiB before AUTH
     cdef public bint closing         # QUIT, KILL, violation: close when all replies are out; nothing more is parsed
     cdef public bytes name, lib_name, lib_version, user
     cdef public str peer, local      # addresses for CLIENT LIST
@@ -23,3 +25,6 @@ cdef class Session:
     cdef public object extra         # the command layer's own state for this client (ordering)
     cpdef void authenticate(self)
     cpdef void reset(self)           # RESET: back to RESP2, no name, out of MULTI; authentication kept only where no password is set
+    cpdef void violated(self)        # the parser said VIOLATION: its error goes behind the replies owed, and the session closes
+    cdef bytes fed                   # what Python fed and the parser still points into
+    cdef void start_over(self) noexcept

@@ -1,5 +1,5 @@
 """Replies as bytes: a growable buffer with one method per RESP type, for RESP2 and RESP3."""
-from libc.stdint cimport uint8_t, uint32_t, int64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
 from libc.string cimport memcpy
 
 
@@ -8,9 +8,10 @@ cdef class ReplyBuffer:
     cdef size_t start            # first byte not yet consumed
     cdef size_t end              # one past the last written
     cdef size_t capacity
+    cdef bint tight              # starts at 256 bytes: for the many small buffers behind open slots
 
     cdef int grow(self, size_t more) except -1          # room for `more` bytes behind end; compacts, doubles
-    cdef void consume(self, size_t size) noexcept       # storage is given back when all is consumed and it is large
+    cdef void consume(self, size_t size) noexcept       # storage is given back when all is consumed: an idle connection holds none
     cdef int raw(self, const uint8_t* bytes_, size_t size) except -1
     cdef int bulk(self, const uint8_t* bytes_, uint32_t size) except -1
     cdef int integer(self, int64_t value) except -1
@@ -18,8 +19,19 @@ cdef class ReplyBuffer:
     cdef int map(self, int64_t count, int proto) except -1       # RESP2: array of 2 * count
     cdef int null(self, int proto) except -1                     # $-1 or _
     cdef int null_array(self, int proto) except -1
+    cdef int set(self, int64_t count, int proto) except -1       # ~ or array
+    cdef int verbatim(self, bytes format, bytes text) except -1  # RESP3 only
+    cdef int text(self, bytes value) except -1                   # a bulk string
+    cdef int header(self, uint8_t sort, int64_t value) except -1 # sort, number, CRLF
+    cdef int line(self, uint8_t sort, const uint8_t* text, size_t size) except -1   # CR and LF in text become spaces
+    cdef int text_line(self, uint8_t sort, bytes text) except -1
+    cdef int encode_rare(self, object reply, int proto) except -1
+    cdef void release_storage(self) noexcept
     cpdef int encode(self, object reply, int proto) except -1    # any reply of protocol.replies
     cpdef bytes take(self)                                       # all bytes not consumed, consumed
+
+
+cdef int64_t begin_container(ReplyBuffer buffer, object reply, int proto) except -1    # the header; returns how many elements must follow (a map: keys and values)
 
 
 cdef inline size_t pending(ReplyBuffer buffer) noexcept:

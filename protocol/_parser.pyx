@@ -1,0 +1,645 @@
+"""RESP requests, see the .pxd. Input: hostile bytes.
+
+The parser never copies what lies whole in the bytes it was lent: arguments are spans of the window. Only what is
+incomplete when the window is taken back is copied to storage of our own, which grows by doubling with what arrived,
+never with what a length announces. Every step remembers where it stopped (`scan`, `searched`, `args_done`), so a
+request that arrives byte by byte costs as much as one that comes whole.
+
+Texts and order of checks are those of Redis 7.4 (networking.c, processMultibulkBuffer, processInlineBuffer, sds.c
+sdssplitargs), with one difference: a limit on a line's length holds however the stream was cut.
+"""
+
+cimport cython
+import os
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memchr, memcmp, memcpy
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
+from protocol._decimal cimport parse_int64
+
+cdef enum:
+    MAX_ARGS = 1024 * 1024               # Redis's own cap until 7.0; 2**31 since
+    MAX_BULK_BYTES = 32 * 1024 * 1024    # documents end at 20 MiB
+    MAX_INLINE_BYTES = 64 * 1024         # PROTO_INLINE_MAX_SIZE of Redis
+    UNAUTHENTICATED_ARGS = 10            # networking.c, authRequired
+    UNAUTHENTICATED_BULK_BYTES = 16384
+    FIRST_ARGS = 8
+    KEPT_ARGS = 512                      # an idle connection keeps at most 8 KiB of them
+    HMGET_FIELDS = 4                     # shorter lists are parsed as fast as they are found
+    SETS = 64
+    WAYS = 4
+    SEEN = 1024
+    RETIRED = 64
+    MAX_LIST_BYTES = 16 * 1024
+    MAX_LIST_FIELDS = 1024
+    HASHED_BYTES = 256
+    LEAST_FIELD_BYTES = 6                # $0 CRLF CRLF
+
+
+cdef inline uint64_t load64(const uint8_t* data) noexcept nogil:
+    cdef uint64_t word
+    memcpy(&word, data, 8)
+    return word
+
+
+@cython.final
+cdef class FieldLists:
+    def __cinit__(self):
+        self.capacity = SETS * WAYS
+        self.used = 0
+        self.next_id = 1
+        self.retired_count = 0
+        self.seed = int.from_bytes(os.urandom(8), "little")     # clients must not choose which lists collide
+        self.sets = <FieldList**>calloc(self.capacity, sizeof(FieldList*))
+        self.seen = <uint64_t*>calloc(SEEN, sizeof(uint64_t))
+        self.retired = <FieldList**>calloc(RETIRED, sizeof(FieldList*))
+        if self.sets == NULL or self.seen == NULL or self.retired == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.sets != NULL:
+            for i in range(self.capacity):
+                free(self.sets[i])
+        if self.retired != NULL:
+            self.free_retired()
+        free(self.sets)
+        free(self.seen)
+        free(self.retired)
+
+    cdef uint64_t hash_list(self, const uint8_t* raw, uint32_t count) noexcept:
+        """Of the bytes that certainly belong to the list: its whole length is not known before it is parsed."""
+        cdef size_t size = <size_t>count * LEAST_FIELD_BYTES
+        cdef uint64_t one = self.seed ^ count
+        cdef uint64_t two = self.seed + 0x9E3779B97F4A7C15u
+        cdef size_t at = 0
+        if size > HASHED_BYTES:
+            size = HASHED_BYTES
+        while at + 16 <= size:           # two lanes, so that the multiplications overlap
+            one = (one ^ load64(raw + at)) * 0x9E3779B97F4A7C15u
+            two = (two ^ load64(raw + at + 8)) * 0xC2B2AE3D27D4EB4Fu
+            one ^= one >> 32
+            two ^= two >> 29
+            at += 16
+        one ^= two * 0x165667B19E3779F9u
+        one ^= one >> 31
+        one *= 0x9E3779B97F4A7C15u
+        return one ^ (one >> 32)
+
+    cdef FieldList* match(self, const uint8_t* raw, size_t available, uint32_t count) noexcept:
+        cdef uint64_t hashed
+        cdef FieldList** places
+        cdef FieldList* known
+        cdef int way
+        if self.used == 0 or count > MAX_LIST_FIELDS or available < <size_t>count * LEAST_FIELD_BYTES:
+            return NULL
+        hashed = self.hash_list(raw, count)
+        places = self.sets + (hashed & (SETS - 1)) * WAYS
+        for way in range(WAYS):
+            known = places[way]
+            if known != NULL and known.hash == hashed and known.count == count and known.raw_size <= available \
+                    and memcmp(known.raw, raw, known.raw_size) == 0:
+                known.matches += known.matches < 0xFFFFFFFFu
+                return known
+        return NULL
+
+    cdef void note(self, const uint8_t* raw, uint32_t raw_size, const Arg* fields, uint32_t count) noexcept:
+        cdef uint64_t hashed
+        cdef FieldList** places
+        cdef FieldList** place = NULL
+        cdef FieldList* known
+        cdef int way
+        if count > MAX_LIST_FIELDS or raw_size > MAX_LIST_BYTES:
+            return
+        hashed = self.hash_list(raw, count)
+        if self.seen[(hashed >> 32) & (SEEN - 1)] != hashed:
+            self.seen[(hashed >> 32) & (SEEN - 1)] = hashed
+            return
+        places = self.sets + (hashed & (SETS - 1)) * WAYS
+        for way in range(WAYS):
+            known = places[way]
+            if known == NULL:
+                place = places + way
+                break
+            if known.hash == hashed and known.raw_size == raw_size and memcmp(known.raw, raw, raw_size) == 0:
+                return                   # it was not matched because it came in pieces
+        if place == NULL:
+            if self.retired_count == RETIRED:
+                return
+            place = places
+            for way in range(WAYS):
+                if places[way].matches < place[0].matches:
+                    place = places + way
+            for way in range(WAYS):
+                places[way].matches >>= 1
+        known = make_list(raw, raw_size, fields, count)
+        if known == NULL:
+            return
+        known.hash = hashed
+        known.id = self.next_id
+        self.next_id += 1
+        if place[0] != NULL:
+            self.retired[self.retired_count] = place[0]
+            self.retired_count += 1
+        else:
+            self.used += 1
+        place[0] = known
+
+    cpdef void free_retired(self) noexcept:
+        while self.retired_count:
+            self.retired_count -= 1
+            free(self.retired[self.retired_count])
+
+
+cdef FieldList* make_list(const uint8_t* raw, uint32_t raw_size, const Arg* fields, uint32_t count) noexcept:
+    """One block: the struct, offsets, sizes, raw bytes. NULL: no memory."""
+    cdef FieldList* made = <FieldList*>malloc(sizeof(FieldList) + count * 2 * sizeof(uint32_t) + raw_size)
+    cdef uint32_t i
+    if made == NULL:
+        return NULL
+    made.count = count
+    made.raw_size = raw_size
+    made.matches = 1
+    made.offsets = <uint32_t*>(made + 1)
+    made.sizes = made.offsets + count
+    made.raw = <uint8_t*>(made.sizes + count)
+    memcpy(made.raw, raw, raw_size)
+    for i in range(count):
+        made.offsets[i] = <uint32_t>(fields[i].data - raw)
+        made.sizes[i] = fields[i].size
+    return made
+
+
+cdef inline const uint8_t* short_length(const uint8_t* at, const uint8_t* end, int64_t* value) noexcept nogil:
+    """One to four digits, no leading zero, CR and one byte: what nearly all lengths are. NULL: look closely."""
+    cdef int64_t number
+    cdef int digits
+    cdef uint8_t digit
+    if end - at < 6:
+        return NULL
+    number = at[0] - c"0"
+    if number < 0 or number > 9:
+        return NULL
+    if at[1] == 13:
+        value[0] = number
+        return at + 3
+    if number == 0:
+        return NULL
+    for digits in range(1, 4):
+        digit = at[digits] - c"0"
+        if digit > 9:
+            return NULL
+        number = number * 10 + digit
+        if at[digits + 1] == 13:
+            value[0] = number
+            return at + digits + 3
+    return NULL
+
+
+cdef inline uint8_t lower(uint8_t byte) noexcept nogil:
+    return byte | 0x20 if c"A" <= byte <= c"Z" else byte
+
+
+cdef inline bint is_hmget(const Arg* name) noexcept nogil:
+    cdef const uint8_t* text = name.data
+    return (name.size == 5 and lower(text[0]) == c"h" and lower(text[1]) == c"m" and lower(text[2]) == c"g"
+            and lower(text[3]) == c"e" and lower(text[4]) == c"t")
+
+
+cdef bint is_http(const Arg* name) noexcept nogil:
+    """A browser was tricked into speaking to us: `POST` or `Host:`, as Redis checks against cross-protocol scripting."""
+    cdef const uint8_t* text = name.data
+    if name.size == 4:
+        return lower(text[0]) == c"p" and lower(text[1]) == c"o" and lower(text[2]) == c"s" and lower(text[3]) == c"t"
+    return (name.size >= 5 and text[4] == c":" and lower(text[0]) == c"h" and lower(text[1]) == c"o"
+            and lower(text[2]) == c"s" and lower(text[3]) == c"t")
+
+
+@cython.final
+cdef class RequestParser:
+    def __cinit__(self, FieldLists lists not None):
+        self.lists = lists
+        self.args = NULL
+        self.argc = 0
+        self.field_list = NULL
+        self.list_raw = NULL
+        self.violation = None
+        self.mid_request = False
+        self.max_args = MAX_ARGS
+        self.max_bulk_bytes = MAX_BULK_BYTES
+        self.max_inline_bytes = MAX_INLINE_BYTES
+        self.unauthenticated = False
+        self.own = NULL
+        self.own_capacity = 0
+        self.window = NULL
+        self.window_size = 0
+        self.start = self.scan = self.searched = 0
+        self.args_capacity = self.args_done = 0
+        self.args_wanted = self.bulk_wanted = -1
+        self.list_start = 0
+        self.borrowed = self.failed = False
+        self.unquoted = NULL
+        self.unquoted_used = self.unquoted_capacity = 0
+
+    def __dealloc__(self):
+        free(self.args)
+        free(self.own)
+        free(self.unquoted)
+
+    # Storage
+
+    cdef int borrow(self, const uint8_t* data, size_t size) except -1:
+        self.forget_unquoted()
+        if self.borrowed or self.start == self.window_size:
+            self.release()
+        if self.own == NULL:
+            self.window = data
+            self.window_size = size
+            self.borrowed = True
+            return 0
+        self.hold(size)
+        memcpy(self.own + self.window_size, data, size)
+        self.window_size += size
+        return 0
+
+    cdef int release(self) except -1:
+        cdef size_t rest = self.window_size - self.start
+        self.forget_unquoted()
+        if self.args_capacity > KEPT_ARGS and self.args_done == 0:
+            free(self.args)
+            self.args = NULL
+            self.args_capacity = 0
+        if rest == 0:
+            free(self.own)
+            self.own = NULL
+            self.own_capacity = 0
+            self.window = NULL
+            self.window_size = 0
+            self.start = self.scan = self.searched = 0
+            self.borrowed = False
+            return 0
+        if self.borrowed:
+            return self.relocate(rest)
+        if self.start >= rest or rest * 4 < self.own_capacity:   # at most as much is moved as was consumed or is given back
+            return self.relocate(rest)
+        return 0
+
+    cdef int hold(self, size_t more) except -1:
+        """Room for `more` bytes behind the window, which is our own."""
+        cdef size_t held = self.window_size - self.start
+        if self.own_capacity - self.window_size >= more:
+            return 0
+        return self.relocate(held + more if more > held else held * 2)
+
+    cdef int relocate(self, size_t capacity) except -1:
+        """Move what is not consumed to new storage of our own of `capacity` bytes."""
+        cdef size_t rest = self.window_size - self.start
+        cdef uint8_t* moved = <uint8_t*>malloc(capacity)
+        cdef const uint8_t* old = self.window + self.start
+        cdef uint32_t i
+        if moved == NULL:
+            raise MemoryError
+        if rest:
+            memcpy(moved, old, rest)
+        for i in range(self.args_done):      # linear in all, for storage doubles
+            self.args[i].data = moved + (self.args[i].data - old)
+        free(self.own)
+        self.own = moved
+        self.own_capacity = capacity
+        self.window = moved
+        self.window_size = rest
+        self.scan -= self.start
+        self.searched = self.searched - self.start if self.searched > self.start else 0
+        if self.list_start:
+            self.list_start -= self.start
+        self.start = 0
+        self.borrowed = False
+        return 0
+
+    cdef uint8_t* reserve(self, size_t minimum, size_t* room) except NULL:
+        self.forget_unquoted()
+        if self.borrowed or self.start == self.window_size:
+            self.release()
+        self.hold(minimum)
+        room[0] = self.own_capacity - self.window_size
+        return self.own + self.window_size
+
+    cdef void commit(self, size_t size) noexcept:
+        self.window_size += size
+
+    cdef void forget_unquoted(self) noexcept:
+        free(self.unquoted)
+        self.unquoted = NULL
+        self.unquoted_used = self.unquoted_capacity = 0
+
+    cdef size_t held_bytes(self) noexcept:
+        return self.own_capacity + self.args_capacity * sizeof(Arg) + self.unquoted_capacity
+
+    cdef size_t missing(self) noexcept:
+        if self.bulk_wanted < 0 or self.window_size - self.scan >= <size_t>self.bulk_wanted + 2:
+            return 0
+        return <size_t>self.bulk_wanted + 2 - (self.window_size - self.scan)
+
+    cdef bint ensure_args(self, uint32_t count) noexcept:
+        cdef uint32_t capacity = self.args_capacity if self.args_capacity else FIRST_ARGS
+        cdef Arg* grown
+        while capacity < count:
+            capacity *= 2
+        grown = <Arg*>realloc(self.args, capacity * sizeof(Arg))
+        if grown == NULL:
+            return False
+        self.args = grown
+        self.args_capacity = capacity
+        return True
+
+    # Parsing
+
+    cdef ParseResult next_command(self) noexcept:
+        cdef ParseResult result
+        if self.failed:
+            return VIOLATION
+        self.field_list = NULL
+        while True:
+            if self.args_wanted < 0:
+                if self.scan >= self.window_size:
+                    result = NEED_DATA
+                elif self.window[self.scan] == c"*":
+                    result = self.read_header()
+                    if result == COMMAND and self.args_wanted <= 0:    # *0 and *-1 ask nothing
+                        self.args_wanted = -1
+                        self.start = self.scan
+                        continue
+                else:
+                    result = self.read_inline()
+                    if result == COMMAND:
+                        if self.argc == 0:
+                            continue
+                        return self.finish()
+                if result != COMMAND:
+                    break
+            result = self.read_arguments()
+            if result == COMMAND:
+                return self.finish()
+            break
+        self.mid_request = result == NEED_DATA and self.window_size > self.start
+        return result
+
+    cdef ParseResult read_header(self) noexcept:
+        cdef const uint8_t* at = self.window + self.scan + 1
+        cdef const uint8_t* line_end = short_length(at, self.window + self.window_size, &self.args_wanted)
+        cdef ParseResult result
+        cdef int64_t count
+        if line_end == NULL:
+            result = self.find_line(&line_end)
+            if result == VIOLATION:
+                return self.fail(b"Protocol error: too big mbulk count string")
+            if result == NEED_DATA:
+                return NEED_DATA
+            if not parse_int64(at, line_end - at, &count):
+                return self.fail(b"Protocol error: invalid multibulk length")
+            self.args_wanted = count
+            line_end += 2
+        if self.args_wanted > self.max_args:
+            return self.fail(b"Protocol error: invalid multibulk length")
+        if self.unauthenticated and self.args_wanted > UNAUTHENTICATED_ARGS:
+            return self.fail(b"Protocol error: unauthenticated multibulk length")
+        self.scan = line_end - self.window
+        return COMMAND
+
+    cdef ParseResult read_arguments(self) noexcept:
+        """The hot loop: everything in locals, a few ns an argument. COMMAND: all are read."""
+        cdef const uint8_t* window = self.window
+        cdef size_t size = self.window_size
+        cdef size_t scan = self.scan
+        cdef uint32_t done = self.args_done
+        cdef uint32_t wanted = <uint32_t>self.args_wanted
+        cdef int64_t bulk = self.bulk_wanted
+        cdef int64_t most = self.max_bulk_bytes
+        cdef const uint8_t* after
+        cdef ParseResult result = COMMAND
+        while done < wanted:
+            if bulk < 0:
+                if done == 2 and wanted >= 2 + HMGET_FIELDS and is_hmget(&self.args[0]):
+                    self.list_start = scan
+                    self.field_list = self.lists.match(window + scan, size - scan, wanted - 2)
+                    if self.field_list != NULL:
+                        self.list_raw = window + scan
+                        scan += self.field_list.raw_size
+                        self.list_start = 0
+                        break
+                after = NULL
+                if scan < size and window[scan] == c"$":
+                    after = short_length(window + scan + 1, window + size, &bulk)
+                if after != NULL and bulk <= most:
+                    scan = after - window
+                else:
+                    self.scan = scan
+                    result = self.read_bulk_header()
+                    scan = self.scan
+                    bulk = self.bulk_wanted
+                    if result != COMMAND:
+                        break
+            if size - scan < <size_t>bulk + 2:
+                result = NEED_DATA
+                break
+            if done == self.args_capacity and not self.ensure_args(done + 1):
+                return self.fail(b"out of memory")
+            self.args[done].data = window + scan
+            self.args[done].size = <uint32_t>bulk
+            done += 1
+            scan += bulk + 2             # the two bytes behind are not looked at, as in Redis
+            bulk = -1
+        self.args_done = done
+        self.bulk_wanted = bulk
+        self.scan = scan
+        return result
+
+    cdef ParseResult read_bulk_header(self) noexcept:
+        """COMMAND: `bulk_wanted` is read and `scan` stands on the data."""
+        cdef const uint8_t* at = self.window + self.scan
+        cdef const uint8_t* line_end
+        cdef ParseResult result
+        cdef int64_t size
+        self.bulk_wanted = -1
+        result = self.find_line(&line_end)
+        if result == VIOLATION:
+            return self.fail(b"Protocol error: too big bulk count string")
+        if result == NEED_DATA:
+            return NEED_DATA
+        if at[0] != c"$":
+            return self.fail_unexpected(at[0])
+        if not parse_int64(at + 1, line_end - at - 1, &size) or size < 0 or size > self.max_bulk_bytes:
+            return self.fail(b"Protocol error: invalid bulk length")
+        if self.unauthenticated and size > UNAUTHENTICATED_BULK_BYTES:
+            return self.fail(b"Protocol error: unauthenticated bulk length")
+        self.bulk_wanted = size
+        self.scan = line_end + 2 - self.window
+        return COMMAND
+
+    cdef ParseResult find_line(self, const uint8_t** line_end) noexcept:
+        """The CR that ends the line at `scan`, once a byte stands behind it. VIOLATION: the line is too long."""
+        cdef size_t since = self.searched if self.searched > self.scan else self.scan
+        cdef const uint8_t* found = NULL
+        if since < self.window_size:
+            found = <const uint8_t*>memchr(self.window + since, 13, self.window_size - since)
+        if found == NULL:
+            self.searched = self.window_size
+            return VIOLATION if self.window_size - self.scan > self.max_inline_bytes else NEED_DATA
+        self.searched = found - self.window
+        if self.searched - self.scan > self.max_inline_bytes:
+            return VIOLATION
+        if self.searched + 1 >= self.window_size:
+            return NEED_DATA
+        line_end[0] = found
+        return COMMAND
+
+    cdef ParseResult read_inline(self) noexcept:
+        """A line of words, as telnet users and health checks send. COMMAND with argc 0: an empty line."""
+        cdef size_t since = self.searched if self.searched > self.scan else self.scan
+        cdef const uint8_t* line = self.window + self.scan
+        cdef const uint8_t* found = <const uint8_t*>memchr(self.window + since, 10, self.window_size - since)
+        cdef size_t size
+        if found == NULL:
+            self.searched = self.window_size
+            if self.window_size - self.scan > self.max_inline_bytes:
+                return self.fail(b"Protocol error: too big inline request")
+            return NEED_DATA
+        size = found - line
+        if size > self.max_inline_bytes:
+            return self.fail(b"Protocol error: too big inline request")
+        self.scan += size + 1
+        if size > 0 and line[size - 1] == 13:
+            size -= 1
+        if self.unquoted == NULL:        # never more than the rest of the window is unquoted in it
+            self.unquoted_capacity = self.window_size - (line - self.window)
+            self.unquoted = <uint8_t*>malloc(self.unquoted_capacity)
+            if self.unquoted == NULL:
+                return self.fail(b"out of memory")
+        self.args_done = 0
+        if not self.split_inline(line, line + size):
+            return VIOLATION
+        self.argc = self.args_done
+        self.start = self.scan
+        return COMMAND
+
+    cdef bint split_inline(self, const uint8_t* at, const uint8_t* end) noexcept:
+        """Words to args, as sdssplitargs. False: a violation was noted."""
+        cdef uint8_t* to
+        while True:
+            while at < end and (at[0] == c" " or 9 <= at[0] <= 13):
+                at += 1
+            if at == end or at[0] == 0:
+                return True
+            if self.args_done == self.args_capacity and not self.ensure_args(self.args_done + 1):
+                self.fail(b"out of memory")
+                return False
+            to = self.unquoted + self.unquoted_used
+            self.args[self.args_done].data = to
+            at = unquote_word(at, end, &to)
+            if at == NULL:
+                self.fail(b"Protocol error: unbalanced quotes in request")
+                return False
+            self.args[self.args_done].size = <uint32_t>(to - self.args[self.args_done].data)
+            self.unquoted_used = to - self.unquoted
+            self.args_done += 1
+
+    cdef ParseResult finish(self) noexcept:
+        if self.args_wanted >= 0:
+            self.argc = <uint32_t>self.args_wanted
+            if self.list_start:
+                self.lists.note(self.window + self.list_start, <uint32_t>(self.scan - self.list_start), self.args + 2, self.argc - 2)
+                self.list_start = 0
+        self.args_wanted = -1
+        self.args_done = 0
+        self.bulk_wanted = -1
+        self.start = self.scan
+        self.mid_request = False
+        if is_http(&self.args[0]):
+            return self.fail(b"")
+        return COMMAND
+
+    cdef ParseResult fail(self, bytes text) noexcept:
+        self.violation = b"ERR " + text if text else text
+        self.failed = True
+        self.args_done = 0
+        return VIOLATION
+
+    cdef ParseResult fail_unexpected(self, uint8_t found) noexcept:
+        return self.fail(b"Protocol error: expected '$', got '%c'" % (32 if found == 13 or found == 10 else found))
+
+    cdef int expand(self) except -1:
+        cdef FieldList* known = self.field_list
+        cdef uint32_t i
+        if known == NULL:
+            return 0
+        if self.args_capacity < self.argc and not self.ensure_args(self.argc):
+            raise MemoryError
+        for i in range(known.count):
+            self.args[2 + i].data = self.list_raw + known.offsets[i]
+            self.args[2 + i].size = known.sizes[i]
+        self.field_list = NULL
+        return 0
+
+    cdef list arguments(self):
+        cdef uint32_t i
+        self.expand()
+        return [PyBytes_FromStringAndSize(<const char*>self.args[i].data, self.args[i].size) for i in range(self.argc)]
+
+
+cdef const uint8_t* unquote_word(const uint8_t* at, const uint8_t* end, uint8_t** to) noexcept nogil:
+    """Copy one word without its quotes to `to`, which then stands behind it; returns where it ended, NULL: unbalanced.
+
+    Writes at most one byte for each byte read, which is why storage as large as the line is enough. A NUL ends the line, as in Redis.
+    """
+    cdef uint8_t quote = 0
+    cdef uint8_t byte
+    while True:
+        byte = at[0] if at < end else 0
+        if quote == 0:
+            if byte == 0 or byte == c" " or byte == 10 or byte == 13 or byte == 9:
+                return at
+            if byte == c'"' or byte == c"'":
+                quote = byte
+                at += 1
+                continue
+        elif byte == 0:
+            return NULL
+        elif byte == quote:
+            at += 1
+            byte = at[0] if at < end else 0
+            if byte != 0 and byte != c" " and not 9 <= byte <= 13:
+                return NULL              # a closing quote must be followed by a space or nothing at all
+            return at
+        elif quote == c'"' and byte == c"\\" and end - at >= 4 and at[1] == c"x" and hex_digit(at[2]) >= 0 and hex_digit(at[3]) >= 0:
+            byte = <uint8_t>(hex_digit(at[2]) * 16 + hex_digit(at[3]))
+            at += 3
+        elif quote == c'"' and byte == c"\\" and end - at >= 2 and at[1] != 0:
+            at += 1
+            byte = escaped(at[0])
+        elif quote == c"'" and byte == c"\\" and end - at >= 2 and at[1] == c"'":
+            at += 1
+            byte = c"'"
+        to[0][0] = byte
+        to[0] += 1
+        at += 1
+
+
+cdef inline int hex_digit(uint8_t byte) noexcept nogil:
+    if c"0" <= byte <= c"9":
+        return byte - c"0"
+    byte |= 0x20
+    return byte - c"a" + 10 if c"a" <= byte <= c"f" else -1
+
+
+cdef inline uint8_t escaped(uint8_t byte) noexcept nogil:
+    if byte == c"n":
+        return 10
+    if byte == c"r":
+        return 13
+    if byte == c"t":
+        return 9
+    if byte == c"b":
+        return 8
+    return 7 if byte == c"a" else byte

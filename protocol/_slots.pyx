@@ -1,0 +1,244 @@
+"""Ordered reply slots, see the .pxd.
+
+A reply that waits behind an open slot is kept as the command layer gave it and encoded when its turn comes, under the
+RESP version its command was asked under. A container is not encoded at once but walked: `pump` stops after the element
+that fills the limit and goes on from there, so a reply of 100 MB costs its values (which the origin's answer holds
+anyway) and one limit's worth of bytes. A bulk string over PIECE_BYTES leaves in pieces for the same reason: clients
+that wait for one big value share the one bytes object.
+"""
+
+cimport cython
+from collections import deque
+from itertools import chain
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
+from protocol._writer cimport ReplyBuffer, begin_container, pending
+from protocol.replies import LazyArray
+
+cdef enum:
+    PIECE_BYTES = 64 * 1024
+    SLOT_BYTES = 160         # a slot's own objects, counted so that empty slots are not free
+    SAMPLE = 64              # elements of a container that are looked at to estimate its size
+
+cdef object END = object()
+
+
+@cython.final
+cdef class Production:
+    """A container or large bulk string on its way into the buffer: what is left of it."""
+    cdef int proto
+    cdef list walks              # [iterator, elements left] from the outermost container inwards
+    cdef bytes large             # a bulk string that leaves in pieces; None: none at the moment
+    cdef size_t offset
+
+    def __cinit__(self, int proto):
+        self.proto = proto
+        self.walks = []
+        self.large = None
+        self.offset = 0
+
+    cdef int begin(self, object reply, ReplyBuffer to) except -1:
+        cdef int64_t elements
+        if type(reply) is bytes:
+            if PyBytes_GET_SIZE(reply) <= PIECE_BYTES:
+                to.text(<bytes>reply)
+            else:
+                to.header(c"$", PyBytes_GET_SIZE(reply))
+                self.large = <bytes>reply
+                self.offset = 0
+            return 0
+        if not is_container(reply):
+            return to.encode(reply, self.proto)
+        elements = begin_container(to, reply, self.proto)
+        if isinstance(reply, LazyArray):
+            walk = iter(reply.elements)
+        elif isinstance(reply, dict):
+            walk = chain.from_iterable(reply.items())
+        else:
+            walk = iter(reply)
+        self.walks.append([walk, elements])
+        return 0
+
+    cdef bint go_on(self, ReplyBuffer to, size_t limit) except -1:
+        """Write until all is written (True) or `to` holds `limit` bytes."""
+        cdef list walk
+        while True:
+            if self.large is not None and not self.go_on_with_large(to, limit):
+                return False
+            if not self.walks:
+                return True
+            if pending(to) >= limit:
+                return False
+            walk = <list>self.walks[len(self.walks) - 1]
+            element = next(walk[0], END)
+            if element is END:
+                if walk[1] != 0:
+                    raise RuntimeError("an array reply has fewer elements than it announced")
+                self.walks.pop()
+                continue
+            if walk[1] == 0:
+                raise RuntimeError("an array reply has more elements than it announced")
+            walk[1] = walk[1] - 1
+            self.begin(element, to)
+
+    cdef bint go_on_with_large(self, ReplyBuffer to, size_t limit) except -1:
+        cdef size_t size = PyBytes_GET_SIZE(self.large)
+        cdef size_t piece
+        while self.offset < size:
+            if pending(to) >= limit:
+                return False
+            piece = size - self.offset
+            if piece > PIECE_BYTES:
+                piece = PIECE_BYTES
+            to.raw(<const uint8_t*>PyBytes_AS_STRING(self.large) + self.offset, piece)
+            self.offset += piece
+        to.raw(<const uint8_t*>b"\r\n", 2)
+        self.large = None
+        return True
+
+
+@cython.final
+cdef class Slot:
+    """One reply's place, and the finished replies that stand between it and the next slot."""
+    cdef int proto
+    cdef bint filled
+    cdef object reply
+    cdef size_t cost             # what it adds to queued_bytes, `behind` left out
+    cdef Production production   # None: not begun
+    cdef ReplyBuffer behind      # None: nothing
+
+    def __cinit__(self, int proto):
+        self.proto = proto
+        self.filled = False
+        self.reply = None
+        self.cost = SLOT_BYTES
+        self.production = None
+        self.behind = None
+
+    cdef bint produce(self, ReplyBuffer to, size_t limit) except -1:
+        """True: the reply is wholly in `to`."""
+        if self.production is None:
+            if not is_container(self.reply) and not is_large(self.reply):
+                to.encode(self.reply, self.proto)
+                self.reply = None
+                return True
+            self.production = Production(self.proto)
+            self.production.begin(self.reply, to)
+            self.reply = None
+        return self.production.go_on(to, limit)
+
+
+@cython.final
+cdef class ReplySlots:
+    def __cinit__(self):
+        self.ready = ReplyBuffer()
+        self.queue = deque()
+        self.first_slot = 1
+        self.open_count = 0
+        self.queued_bytes = 0
+
+    cdef int append(self, const uint8_t* data, size_t size) except -1:
+        cdef Slot last
+        if not self.queue:
+            return self.ready.raw(data, size)
+        last = <Slot>self.queue[len(self.queue) - 1]
+        if last.behind is None:
+            last.behind = ReplyBuffer(tight=True)
+        last.behind.raw(data, size)
+        self.queued_bytes += size
+        return 0
+
+    cpdef int reply(self, object reply, int proto) except -1:
+        cdef uint64_t slot
+        if not self.queue and not is_container(reply) and not is_large(reply):
+            return self.ready.encode(reply, proto)
+        slot = self.open(proto)
+        self.fill(slot, reply)
+        return 0
+
+    cpdef uint64_t open(self, int proto) except? 0:
+        self.queue.append(Slot(proto))
+        self.open_count += 1
+        self.queued_bytes += SLOT_BYTES
+        return self.first_slot + len(self.queue) - 1
+
+    cpdef bint fill(self, uint64_t slot, object reply) except -1:
+        cdef Slot place
+        cdef size_t size
+        if slot < self.first_slot or slot - self.first_slot >= <uint64_t>len(self.queue):
+            raise KeyError(slot)
+        place = <Slot>self.queue[slot - self.first_slot]
+        if place.filled:
+            raise KeyError(slot)
+        size = reply_bytes(reply)
+        place.reply = reply
+        place.filled = True
+        place.cost += size
+        self.queued_bytes += size
+        self.open_count -= 1
+        return slot == self.first_slot
+
+    cdef bint has_filled_head(self) noexcept:
+        return len(self.queue) > 0 and (<Slot>self.queue[0]).filled
+
+    cdef int pump(self, size_t limit) except -1:
+        cdef Slot head
+        cdef size_t moved
+        while self.queue and pending(self.ready) < limit:
+            head = <Slot>self.queue[0]
+            if not head.filled or not head.produce(self.ready, limit):
+                break
+            self.queue.popleft()
+            self.first_slot += 1
+            self.queued_bytes -= head.cost
+            if head.behind is not None:
+                moved = pending(head.behind)
+                self.queued_bytes -= moved
+                self.ready.raw(head.behind.data + head.behind.start, moved)
+        return 0
+
+    cdef size_t pending_bytes(self) noexcept:
+        return pending(self.ready) + self.queued_bytes
+
+    cpdef void clear(self):
+        self.first_slot += len(self.queue)
+        self.queue.clear()
+        self.open_count = 0
+        self.queued_bytes = 0
+        self.ready.release_storage()
+
+
+cdef inline bint is_container(object reply) except -1:
+    sort = type(reply)
+    if sort is bytes or reply is None or sort is int:
+        return False
+    return sort is list or isinstance(reply, (list, tuple, dict, LazyArray, set, frozenset))
+
+
+cdef inline bint is_large(object reply) noexcept:
+    return type(reply) is bytes and PyBytes_GET_SIZE(reply) > PIECE_BYTES
+
+
+cdef size_t reply_bytes(object reply) except? 0:
+    """About what a kept reply holds, from at most SAMPLE elements a container; a LazyArray holds nothing yet."""
+    cdef size_t total = 0
+    cdef int looked = 0
+    if type(reply) is bytes:
+        return PyBytes_GET_SIZE(reply) + 48
+    if isinstance(reply, (list, tuple, set, frozenset)):
+        elements = reply
+    elif isinstance(reply, dict):
+        elements = chain.from_iterable(reply.items())
+    else:
+        return 48
+    for element in elements:
+        if looked == SAMPLE:
+            break
+        total += reply_bytes(element)
+        looked += 1
+    if looked == SAMPLE:
+        total = total // SAMPLE * (len(reply) * (2 if isinstance(reply, dict) else 1))
+    return total + 64

@@ -1,0 +1,151 @@
+"""What a command answers, before it is bytes: plain Python values, and a few types for what Python has no value for.
+
+``bytes`` is a bulk string, ``int`` an integer, ``None`` null, ``list`` and ``tuple`` an array, ``dict`` a map (RESP2: a
+flat array), ``set`` and ``frozenset`` a set (RESP2: an array), ``float`` a double (RESP2: a bulk string), ``bool`` a
+boolean (RESP2: 1 or 0). They nest freely. A reply belongs to the connection once handed over: nobody changes it after.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+
+class Status:
+    """A simple string such as ``+OK``. ``text`` holds no CR or LF."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text: Final = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Status) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash((Status, self.text))
+
+    def __repr__(self) -> str:
+        return f"Status({self.text!r})"
+
+
+class ErrorReply:
+    """An error. ``text`` starts with its code (``ERR ...``); CR and LF in it are sent as spaces, as Redis does."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text: Final = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ErrorReply) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash((ErrorReply, self.text))
+
+    def __repr__(self) -> str:
+        return f"ErrorReply({self.text!r})"
+
+
+class Verbatim:
+    """Text with its format, ``txt`` or ``mkd`` (RESP2: a bulk string)."""
+
+    __slots__ = ("format", "text")
+
+    def __init__(self, format: bytes, text: bytes) -> None:
+        if len(format) != 3:
+            raise ValueError(f"format: found {format!r}, expected three bytes such as b'txt'")
+        self.format: Final = format
+        self.text: Final = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verbatim) and (other.format, other.text) == (self.format, self.text)
+
+    def __hash__(self) -> int:
+        return hash((Verbatim, self.format, self.text))
+
+    def __repr__(self) -> str:
+        return f"Verbatim({self.format!r}, {self.text!r})"
+
+
+class LazyArray:
+    """An array whose elements are made while the socket drains.
+
+    Args:
+        length: how many elements the iterator yields, exactly: it is announced first, so anything else desyncs the
+            client and raises RuntimeError where the reply is encoded.
+        elements: used up by the first encoding.
+    """
+
+    __slots__ = ("elements", "length")
+
+    def __init__(self, length: int, elements: "Iterator[Reply]") -> None:
+        self.length: Final = length
+        self.elements: Final = elements
+
+    def __repr__(self) -> str:
+        return f"LazyArray({self.length})"
+
+
+class NullArray:
+    """The type of NULL_ARRAY: ``*-1`` in RESP2, ``_`` in RESP3."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NULL_ARRAY"
+
+
+Reply = (
+    bytes
+    | int
+    | float
+    | None
+    | Status
+    | ErrorReply
+    | Verbatim
+    | LazyArray
+    | NullArray
+    | list["Reply"]
+    | tuple["Reply", ...]
+    | dict["Reply", "Reply"]
+    | set["Reply"]
+    | frozenset["Reply"]
+)
+
+NULL_ARRAY: Final = NullArray()
+OK: Final = Status(b"OK")
+QUEUED: Final = Status(b"QUEUED")
+PONG: Final = Status(b"PONG")
+
+
+def double_text(value: float) -> bytes:
+    """A double as Redis 7.4 prints it: the shortest digits that read back, ``3`` not ``3.0``, exponent past 21 digits.
+
+    Source: fpconv_dtoa of Redis's deps/fpconv (grisu2).
+    """
+    if value != value:
+        return b"nan"
+    if value in (float("inf"), float("-inf")):
+        return b"inf" if value > 0 else b"-inf"
+    mantissa, _, exponent = f"{value!r}".partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    power = int(exponent or 0) - len(fraction)
+    digits = (whole + fraction).lstrip("0")
+    stripped = digits.rstrip("0")
+    power += len(digits) - len(stripped)
+    if not stripped:
+        return (sign + "0").encode()
+    scientific = power + len(stripped) - 1
+    if power >= 0 and abs(scientific) < len(stripped) + 7:
+        return (sign + stripped + "0" * power).encode()
+    if power < 0 and (power > -7 or abs(scientific) < 4):
+        return (sign + _with_point(stripped, power)).encode()
+    point = "." + stripped[1:] if len(stripped) > 1 else ""
+    return f"{sign}{stripped[0]}{point}e{'-' if scientific < 0 else '+'}{abs(scientific)}".encode()
+
+
+def _with_point(digits: str, power: int) -> str:
+    """``digits`` times ten to a negative ``power``, written out."""
+    if len(digits) + power <= 0:
+        return "0." + "0" * -(len(digits) + power) + digits
+    return digits[:power] + "." + digits[power:]
