@@ -46,7 +46,9 @@ def lookup(documents: Documents, collection: int, key: bytes, request: Request) 
     return Response(value=b"".join(parts), cas=document.cas, status=status)
 
 
-def mutate(documents: Documents, collection: int, key: bytes, request: Request, keep_expiry: bool) -> Document | Response:
+def mutate(
+    documents: Documents, collection: int, key: bytes, request: Request, keep_expiry: bool
+) -> Document | Response:
     """Apply MUTATE_IN, all of it or nothing: the new document, or the answer that tells which path failed."""
     expiry, flags = _mutation_extras(request.extras)
     old = documents.get(collection, key)
@@ -99,9 +101,11 @@ def _look_up(document: Document, operation: Operation) -> bytes:
     if operation.opcode == GET_DOC:
         return document.value
     body, path = document.value, parse_path(operation.path)
+    if not path:
+        raise Failure(Status.PATH_INVALID)
     if operation.flags & XATTR:
         body, path = _attribute(document, path), path[1:]
-    elif not body.lstrip()[:1] in (b"{", b"["):
+    elif body.lstrip()[:1] not in (b"{", b"["):
         raise Failure(Status.NOT_JSON if not document.datatype else Status.PATH_MISMATCH)
     for component in path:
         body = _member(body, component)

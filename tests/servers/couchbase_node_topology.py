@@ -69,5 +69,7 @@ class Topology:
         for path, number in self.collections.items():
             scope, name = path.split(".")
             scopes.setdefault(scope, []).append({"name": name, "uid": f"{number:x}"})
-        listed = [{"name": name, "uid": f"{at:x}", "collections": rows} for at, (name, rows) in enumerate(scopes.items())]
+        listed = [
+            {"name": name, "uid": f"{at:x}", "collections": rows} for at, (name, rows) in enumerate(scopes.items())
+        ]
         return orjson.dumps({"uid": f"{self.manifest_uid:x}", "scopes": listed})

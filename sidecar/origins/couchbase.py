@@ -1,0 +1,190 @@
+"""Documents in Couchbase, through the official SDK. Importing this imports the SDK: do so only for its URL.
+
+A hash is one JSON document, a string a binary one; see ``docs/couchbase.md``.
+"""
+
+from collections.abc import Callable, Sequence
+
+from couchbase.exceptions import CouchbaseException
+
+from policies.documents import DocumentAddress
+from sidecar.clock import Clock
+from sidecar.logs import logger
+from sidecar.origins import stored_document
+from sidecar.origins.base import (
+    ABSENT,
+    UNKNOWN,
+    Cause,
+    Expiries,
+    Failed,
+    Origin,
+    OriginAnswer,
+    OriginTimeout,
+    OriginUnavailable,
+    Read,
+    Refusal,
+    Refused,
+    ScanPage,
+    Write,
+    WriteAnswer,
+)
+from sidecar.origins.couchbase_calls import CouchbaseCalls, DeadlinePassed
+from sidecar.origins.couchbase_connection import CouchbaseConnection
+from sidecar.origins.couchbase_documents import FEAST_LAYOUT, RawTranscoder, default_address
+from sidecar.origins.couchbase_errors import DOCUMENT_NOT_FOUND, cause_of, code_of
+from sidecar.origins.couchbase_url import parse_couchbase_url
+from sidecar.origins.couchbase_writes import CouchbaseWrite, read_with_expiry
+from sidecar.origins.document import DtypeOf
+from sidecar.origins.errors import OriginSetupError
+from sidecar.origins.member_names import encode_name
+from sidecar.origins.stored_document import Document
+from sidecar.resilience.deadline import Deadline
+from sidecar.secret import Secret
+
+_CLOSE_TIMEOUT_S = 1.0  # a native sidecar has 2 s to end in all
+_NOT_REACHED = Refused(Refusal.NOT_SENT, Cause.TIMEOUT)
+_log = logger("couchbase")
+
+
+class CouchbaseOrigin(Origin):
+    """One bucket of a Couchbase cluster."""
+
+    name = "couchbase"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        dtype_of: DtypeOf | None = None,
+        documents: Callable[[bytes], DocumentAddress] | None = None,
+        username: str | None = None,
+        password: Secret | None = None,
+        bootstrap_timeout_s: float = 10.0,
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            url: couchbase[s]://HOST[:PORT][,HOST...]/BUCKET[?OPTIONS]; the options go to the SDK.
+            clock: for deadlines and expiries.
+            dtype_of: (key, field) -> the policy's dtype, asked at each write; None: all text is kept as text.
+            documents: key -> where its document lives; None: the default collection, under the key itself.
+            username: of a user who may read and write the bucket's documents.
+            password: its password.
+            bootstrap_timeout_s: how long one attempt to connect may take.
+
+        Raises:
+            OriginSetupError: the URL is not understood, or there are no credentials.
+        """
+        parsed = parse_couchbase_url(url)
+        if not username or password is None:
+            raise OriginSetupError(
+                "origin: couchbase needs a user: set SIDECAR_ORIGIN_USERNAME, and SIDECAR_ORIGIN_PASSWORD or "
+                "SIDECAR_ORIGIN_PASSWORD_FILE"
+            )
+        self._clock = clock
+        self._dtype_of = dtype_of
+        self._address_of = documents or default_address
+        self._connection = CouchbaseConnection(parsed, username, password, RawTranscoder(), bootstrap_timeout_s)
+        self._calls = CouchbaseCalls(clock)
+
+    async def start(self) -> None:
+        self._connection.start()
+
+    async def close(self) -> None:
+        await self._connection.close()
+        await self._calls.drain(_CLOSE_TIMEOUT_S)
+
+    # Reads --------------------------------------------------------------------------------------------------------
+
+    async def fetch_many(self, reads: Sequence[Read], deadline: Deadline) -> list[OriginAnswer]:
+        await self._connection.ready(deadline.remaining_s(self._clock.now_ns()))
+        tasks = await self._calls.gather([self._read(read, deadline) for read in reads], deadline)
+        answers: list[OriginAnswer] = [task.result() if task.done() else Failed(Cause.TIMEOUT) for task in tasks]
+        self._judge(answers)
+        return answers
+
+    async def expiries(self, key: bytes, fields: tuple[bytes, ...], deadline: Deadline) -> Expiries:
+        await self._connection.ready(deadline.remaining_s(self._clock.now_ns()))
+        (task,) = await self._calls.gather([self._document(key, deadline, with_expiry=True)], deadline)
+        found = task.result() if task.done() else Failed(Cause.TIMEOUT)
+        if isinstance(found, Failed):
+            self._judge([found])
+        assert found is None or isinstance(found, Document)
+        return stored_document.expiries(found, fields, self._clock.wall_ms())
+
+    async def scan(self, position: bytes | None, match: bytes | None, count: int, deadline: Deadline) -> ScanPage:
+        raise NotImplementedError("SCAN is not supported on a Couchbase origin")
+
+    async def _read(self, read: Read, deadline: Deadline) -> OriginAnswer:
+        found = await self._document(read.key, deadline, with_expiry=False)
+        if found is None:
+            return ABSENT
+        if isinstance(found, Failed):
+            return found
+        return stored_document.read(found, read.fields, self._clock.wall_ms())
+
+    async def _document(self, key: bytes, deadline: Deadline, *, with_expiry: bool) -> Document | Failed | None:
+        address = self._address_of(key)
+        if address.layout == FEAST_LAYOUT:
+            return Failed(Cause.STORAGE)
+        document = encode_name(address.document)
+        try:
+            timeout = self._calls.timeout(deadline)
+            collection = self._connection.collection(address.scope, address.collection)
+            if with_expiry or address.document_expiry:
+                return (await read_with_expiry(collection, document, timeout))[0]
+            return (await collection.get(document, timeout=timeout)).value
+        except DeadlinePassed:
+            return Failed(Cause.TIMEOUT)
+        except CouchbaseException as exc:
+            return None if code_of(exc) == DOCUMENT_NOT_FOUND else Failed(cause_of(exc))
+
+    def _judge(self, answers: Sequence[OriginAnswer]) -> None:
+        """Raise where nothing at all was answered; learn from it why."""
+        causes = [answer.cause for answer in answers if isinstance(answer, Failed)]
+        if len(causes) < len(answers):
+            self._connection.works()
+            return
+        if causes[0] is not Cause.TIMEOUT:
+            raise OriginUnavailable(causes[0])
+        self._connection.suspect()
+        if self._connection.cause is not None:
+            raise OriginUnavailable(self._connection.cause)
+        raise OriginTimeout
+
+    # Writes -------------------------------------------------------------------------------------------------------
+
+    async def write_many(self, writes: Sequence[Write], deadline: Deadline) -> list[WriteAnswer]:
+        try:
+            await self._connection.ready(deadline.remaining_s(self._clock.now_ns()))
+        except (OriginUnavailable, OriginTimeout) as exc:
+            return [Refused(Refusal.NOT_SENT, exc.cause)] * len(writes)
+        by_key: dict[bytes, list[int]] = {}
+        for at, write in enumerate(writes):
+            by_key.setdefault(write.key, []).append(at)
+        answers: list[WriteAnswer] = [_NOT_REACHED] * len(writes)
+        chains = [self._write_in_order(writes, ats, answers, deadline) for ats in by_key.values()]
+        await self._calls.gather(chains, deadline)
+        return list(answers)
+
+    async def _write_in_order(
+        self, writes: Sequence[Write], ats: list[int], answers: list[WriteAnswer], deadline: Deadline
+    ) -> None:
+        """The writes of one key, each into its place of ``answers``; Unknown while it is under way."""
+        for at in ats:
+            answers[at] = UNKNOWN
+            answers[at] = await self._write(writes[at], deadline)
+
+    async def _write(self, write: Write, deadline: Deadline) -> WriteAnswer:
+        address = self._address_of(write.key)
+        try:
+            collection = self._connection.collection(address.scope, address.collection)
+            return await CouchbaseWrite(
+                write, collection, address, self._calls, self._clock, self._dtype_of, deadline
+            ).apply()
+        except DeadlinePassed:
+            return _NOT_REACHED
+        except Exception as exc:  # our own bug must not take the other writes' answers with it
+            _log.error("write failed", exc_info=exc)
+            return UNKNOWN

@@ -1,0 +1,193 @@
+"""The connection to a Couchbase bucket: made in the background, tried again with growing pauses, never waited for.
+
+The SDK's Cluster gives up for good when its bootstrap fails, so each attempt is a new one; once connected it mends
+broken sockets itself. Calls into the SDK are never cancelled: a cancelled one's late result would raise in the loop.
+"""
+
+import asyncio
+import random
+from datetime import timedelta
+
+from acouchbase.bucket import AsyncBucket
+from acouchbase.cluster import AsyncCluster
+from acouchbase.collection import AsyncCollection
+from couchbase.auth import PasswordAuthenticator
+from couchbase.exceptions import CouchbaseException
+from couchbase.options import ClusterOptions, ClusterTimeoutOptions
+from couchbase.transcoder import Transcoder
+
+from sidecar.logs import logger
+from sidecar.origins.base import Cause, OriginTimeout, OriginUnavailable
+from sidecar.origins.couchbase_errors import cause_of
+from sidecar.origins.couchbase_probe import probe
+from sidecar.origins.couchbase_url import CouchbaseUrl
+from sidecar.secret import Secret
+
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 10.0
+_PROBE_EVERY_S = 1.0
+
+_log = logger("couchbase")
+
+
+class CouchbaseConnection:
+    """One bucket's connection.
+
+    Attributes:
+        cause: why there is none, as far as known; None: connected, or the first attempt is under way.
+    """
+
+    def __init__(
+        self, url: CouchbaseUrl, username: str, password: Secret, transcoder: Transcoder, bootstrap_timeout_s: float
+    ) -> None:
+        self.cause: Cause | None = None
+        self._url = url
+        self._username = username
+        self._password = password
+        self._transcoder = transcoder
+        self._bootstrap_timeout_s = bootstrap_timeout_s
+        self._cluster: AsyncCluster | None = None
+        self._bucket: AsyncBucket | None = None
+        self._collections: dict[tuple[str, str], AsyncCollection] = {}
+        self._changed = asyncio.Event()  # set, and replaced, whenever connected, cause or closed changes
+        self._connecting: asyncio.Task[None] | None = None
+        self._suspecting: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    async def close(self) -> None:
+        """Let go of the cluster; calls still under way end at once, as cancelled."""
+        self._closed = True
+        self._tell(Cause.CLOSED)
+        if self._suspecting is not None:
+            self._suspecting.cancel()
+        cluster, self._cluster, self._bucket = self._cluster, None, None
+        self._collections.clear()
+        if cluster is not None:
+            await cluster.close()
+
+    async def ready(self, remaining_s: float) -> None:
+        """Return once connected.
+
+        Raises:
+            OriginUnavailable: it is known why there is no connection.
+            OriginTimeout: the first attempt takes longer than ``remaining_s``.
+        """
+        try:
+            async with asyncio.timeout(remaining_s):
+                while self._bucket is None:
+                    if self.cause is not None:
+                        raise OriginUnavailable(self.cause)
+                    await self._changed.wait()
+        except TimeoutError:
+            raise OriginTimeout from None
+
+    @property
+    def connected(self) -> bool:
+        """A bucket is open; its sockets may be broken at the moment."""
+        return self._bucket is not None
+
+    def collection(self, scope: str, name: str) -> AsyncCollection:
+        """The SDK's handle; only while ``connected``."""
+        found = self._collections.get((scope, name))
+        if found is None:
+            assert self._bucket is not None
+            found = self._collections[scope, name] = self._bucket.scope(scope).collection(name)
+        return found
+
+    def works(self) -> None:
+        """Something was answered: whatever was suspected is over."""
+        if self.cause is not None and self.connected:
+            self.cause = None
+
+    def suspect(self) -> None:
+        """Calls time out though connected: find out why, in the background, for the next error's text."""
+        if self.connected and (self._suspecting is None or self._suspecting.done()):
+            self._suspecting = asyncio.get_running_loop().create_task(self._find_cause())
+
+    async def _find_cause(self) -> None:
+        cause = await probe(self._url.hosts)
+        if self.connected:
+            self.cause = cause
+
+    async def _connect(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._closed:
+            error = await self._attempt()
+            if error is None:
+                return
+            self._tell(await self._explain(error))
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _attempt(self) -> CouchbaseException | None:
+        """One bootstrap; the error, without the frames that would keep the dead cluster and its thread alive."""
+        try:
+            cluster = AsyncCluster(self._url.connection_string, self._options())
+            bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
+            watch = asyncio.ensure_future(self._watch())
+            try:
+                bucket = await asyncio.shield(bootstrap)
+            finally:
+                watch.cancel()
+        except CouchbaseException as exc:
+            return exc.with_traceback(None)
+        if self._closed:
+            await cluster.close()
+            return None
+        self._cluster, self._bucket = cluster, bucket
+        self._tell(None)
+        return None
+
+    async def _bootstrap(self, cluster: AsyncCluster) -> AsyncBucket:
+        await cluster.on_connect()
+        bucket = cluster.bucket(self._url.bucket)
+        try:
+            await bucket.on_connect()
+        except CouchbaseException:
+            await cluster.close()
+            raise
+        return bucket
+
+    async def _watch(self) -> None:
+        """While the SDK keeps trying, tell early what a plain connection shows, so that nobody waits in vain."""
+        while True:
+            cause = await probe(self._url.hosts)
+            if cause is not None and not (cause is Cause.DNS and self._url.may_be_srv):
+                self._tell(cause)
+            await asyncio.sleep(_PROBE_EVERY_S)
+
+    async def _explain(self, error: CouchbaseException) -> Cause:
+        cause = cause_of(error)
+        if cause is Cause.TIMEOUT:
+            return await probe(self._url.hosts) or Cause.TIMEOUT
+        return cause
+
+    def _tell(self, cause: Cause | None) -> None:
+        if self._closed and cause is not Cause.CLOSED:
+            return
+        if cause is not self.cause or self.connected:
+            self.cause = cause
+            if cause is None:
+                _log.info("connected", bucket=self._url.bucket)
+            elif cause is not Cause.CLOSED:
+                _log.warning("not connected", bucket=self._url.bucket, cause=cause.value)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _options(self) -> ClusterOptions:
+        """Tracing, metrics and telemetry of the SDK off: they cost more than the call itself."""
+        timeouts = ClusterTimeoutOptions(bootstrap_timeout=timedelta(seconds=self._bootstrap_timeout_s))
+        return ClusterOptions(
+            PasswordAuthenticator(self._username, self._password.reveal().decode()),
+            timeout_options=timeouts,
+            transcoder=self._transcoder,
+            enable_tracing=False,
+            enable_metrics=False,
+            enable_orphan_reporting=False,
+            enable_app_telemetry=False,
+            enable_mutation_tokens=False,
+        )
