@@ -4,6 +4,7 @@ A hash is one JSON document, a string a binary one; see ``docs/couchbase.md``.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from couchbase.exceptions import CouchbaseException
 
@@ -12,7 +13,6 @@ from sidecar.clock import Clock
 from sidecar.logs import logger
 from sidecar.origins import stored_document
 from sidecar.origins.base import (
-    ABSENT,
     UNKNOWN,
     Cause,
     Expiries,
@@ -42,6 +42,7 @@ from sidecar.resilience.deadline import Deadline
 from sidecar.secret import Secret
 
 _CLOSE_TIMEOUT_S = 1.0  # a native sidecar has 2 s to end in all
+_TIMED_OUT = Failed(Cause.TIMEOUT)
 _NOT_REACHED = Refused(Refusal.NOT_SENT, Cause.TIMEOUT)
 _log = logger("couchbase")
 
@@ -98,45 +99,46 @@ class CouchbaseOrigin(Origin):
     # Reads --------------------------------------------------------------------------------------------------------
 
     async def fetch_many(self, reads: Sequence[Read], deadline: Deadline) -> list[OriginAnswer]:
-        await self._connection.ready(deadline.remaining_s(self._clock.now_ns()))
-        tasks = await self._calls.gather([self._read(read, deadline) for read in reads], deadline)
-        answers: list[OriginAnswer] = [task.result() if task.done() else Failed(Cause.TIMEOUT) for task in tasks]
+        time_left = await self._ready(deadline)
+        tasks = await self._calls.gather([self._read(read, time_left) for read in reads], deadline)
+        answers: list[OriginAnswer] = [task.result() if task.done() else _TIMED_OUT for task in tasks]
         self._judge(answers)
         return answers
 
     async def expiries(self, key: bytes, fields: tuple[bytes, ...], deadline: Deadline) -> Expiries:
-        await self._connection.ready(deadline.remaining_s(self._clock.now_ns()))
-        (task,) = await self._calls.gather([self._document(key, deadline, with_expiry=True)], deadline)
-        found = task.result() if task.done() else Failed(Cause.TIMEOUT)
+        time_left = await self._ready(deadline)
+        (task,) = await self._calls.gather([self._document(key, time_left, with_expiry=True)], deadline)
+        found = task.result() if task.done() else _TIMED_OUT
         if isinstance(found, Failed):
             self._judge([found])
-        assert found is None or isinstance(found, Document)
+        assert not isinstance(found, Failed)  # that has raised
         return stored_document.expiries(found, fields, self._clock.wall_ms())
 
     async def scan(self, position: bytes | None, match: bytes | None, count: int, deadline: Deadline) -> ScanPage:
         raise NotImplementedError("SCAN is not supported on a Couchbase origin")
 
-    async def _read(self, read: Read, deadline: Deadline) -> OriginAnswer:
-        found = await self._document(read.key, deadline, with_expiry=False)
-        if found is None:
-            return ABSENT
-        if isinstance(found, Failed):
-            return found
-        return stored_document.read(found, read.fields, self._clock.wall_ms())
+    async def _ready(self, deadline: Deadline) -> timedelta:
+        """Wait for the first connection where there is hope; the time a call may take."""
+        await self._connection.ready(deadline.remaining_s(self._clock.now_ns()))
+        try:
+            return self._calls.timeout(deadline)
+        except DeadlinePassed:
+            raise OriginTimeout from None
 
-    async def _document(self, key: bytes, deadline: Deadline, *, with_expiry: bool) -> Document | Failed | None:
+    async def _read(self, read: Read, time_left: timedelta) -> OriginAnswer:
+        found = await self._document(read.key, time_left, with_expiry=False)
+        return found if isinstance(found, Failed) else stored_document.read(found, read.fields, self._clock.wall_ms())
+
+    async def _document(self, key: bytes, time_left: timedelta, *, with_expiry: bool) -> Document | Failed | None:
         address = self._address_of(key)
         if address.layout == FEAST_LAYOUT:
             return Failed(Cause.STORAGE)
+        collection = self._connection.collection(address.scope, address.collection)
         document = encode_name(address.document)
         try:
-            timeout = self._calls.timeout(deadline)
-            collection = self._connection.collection(address.scope, address.collection)
             if with_expiry or address.document_expiry:
-                return (await read_with_expiry(collection, document, timeout))[0]
-            return (await collection.get(document, timeout=timeout)).value
-        except DeadlinePassed:
-            return Failed(Cause.TIMEOUT)
+                return (await read_with_expiry(collection, document, time_left))[0]
+            return (await collection.get(document, timeout=time_left)).value
         except CouchbaseException as exc:
             return None if code_of(exc) == DOCUMENT_NOT_FOUND else Failed(cause_of(exc))
 

@@ -44,9 +44,25 @@ class CouchbaseCalls:
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(call) for call in calls]
         self._under_way.update(tasks)
-        for task in tasks:
-            task.add_done_callback(self._ended)
-        await asyncio.wait(tasks, timeout=deadline.remaining_s(self._clock.now_ns()))
+        left = len(tasks)
+        all_ended = loop.create_future()
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            nonlocal left
+            left -= 1
+            self._under_way.discard(task)
+            if not task.cancelled():
+                task.exception()  # seen: whoever waited reads it, or has given up
+            if not left and not all_ended.done():
+                all_ended.set_result(None)
+
+        for task in tasks:  # one callback each; asyncio.wait would add a second
+            task.add_done_callback(ended)
+        timer = loop.call_later(deadline.remaining_s(self._clock.now_ns()), _give_up, all_ended)
+        try:
+            await all_ended
+        finally:
+            timer.cancel()
         return tasks
 
     async def drain(self, timeout_s: float) -> None:
@@ -54,7 +70,7 @@ class CouchbaseCalls:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=timeout_s)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: whoever waited has read it, or has given up
+
+def _give_up(all_ended: asyncio.Future[None]) -> None:
+    if not all_ended.done():
+        all_ended.set_result(None)
