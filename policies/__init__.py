@@ -4,6 +4,8 @@ from policies._freshness import Freshness, RuleFlag
 from policies._table import RuleTable
 from policies.compiled import CompiledPolicy, FeastView, Rule
 from policies.documents import DocumentAddress
+from policies.errors import PolicyError, Problem
+from policies.loader import load, parse
 from policies.policy import DEFAULT_POLICY, Policy
 
 __all__ = [
@@ -13,7 +15,11 @@ __all__ = [
     "FeastView",
     "Freshness",
     "Policy",
+    "PolicyError",
+    "Problem",
     "Rule",
     "RuleFlag",
     "RuleTable",
+    "load",
+    "parse",
 ]

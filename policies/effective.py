@@ -75,7 +75,7 @@ def strictest(blocks: Sequence[Mapping[str, Effective]]) -> dict[str, Effective]
 
 
 def longest(blocks: Sequence[Mapping[str, Effective]]) -> dict[str, Effective]:
-    """Settings at least as long as several rules' in every window: for what lives as long as what it is asked beside."""
+    """Settings at least as long as several rules' in every window: for what lives as long as those asked beside it."""
     return {name: (min if name in _LARGER_IS_STRICTER else max)(_each(blocks, name), key=_rank) for name in BY_NAME}
 
 

@@ -88,6 +88,6 @@ def _matched(policy: CompiledPolicy, row: Rule, rule: Rule) -> str:
 
 
 def _aligned(lines: list[Line]) -> str:
-    """Three columns."""
-    widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
+    """Three columns; long keys do not push the third away."""
+    widths = [max(len(line[column]) for line in lines if len(line[column]) <= 32) for column in (0, 1)]
     return "\n".join(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source}".rstrip() for name, value, source in lines)

@@ -34,7 +34,7 @@ class FeaturePattern:
 
     @cached_property
     def expression(self) -> re.Pattern[bytes]:
-        """A regular expression that never goes back over more than one ``*``: each piece is taken where it first fits."""
+        """A regular expression that goes back over no more than one ``*``: each piece is taken where it first fits."""
         first, *others = (re.escape(piece).replace(rb"\?", b".") for piece in self.raw.split(b"*"))
         if not others:
             return re.compile(first, re.DOTALL)

@@ -1,4 +1,4 @@
-"""A policy as it was written: every value with the place that it came from. Made by the loader, read by the compiler."""
+"""A policy as it was written, every value with the place that it came from: from the loader to the compiler."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -14,6 +14,14 @@ class Kind(NamedTuple):
     format: Callable[[Any], str] = str
 
 
+class OutOfBounds(ValueError):
+    """Well-formed, but not a value that the setting can have; ``expected`` says which."""
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(expected)
+        self.expected = expected
+
+
 def _one_of(*choices: str) -> Kind:
     """Text out of a closed list."""
 
@@ -25,16 +33,23 @@ def _one_of(*choices: str) -> Kind:
     return Kind(f"{', '.join(choices[:-1])} or {choices[-1]}", parse)
 
 
+def _parse_bool(text: str) -> bool:
+    """``true`` or ``false``, and nothing else that YAML calls so."""
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
 def _bounded(kind: Kind, expected: str, holds: Callable[[Any], bool]) -> Kind:
     """A kind of which only some values are good."""
 
     def parse(text: str) -> Any:
         value = kind.parse(text)
         if not holds(value):
-            raise ValueError(text)
+            raise OutOfBounds(expected)
         return value
 
-    return Kind(expected, parse, kind.format)
+    return Kind(kind.expected, parse, kind.format)
 
 
 TICK_MS = 10  # entries are aged in ticks of 10 ms: a shorter window could not be told from none
@@ -43,18 +58,14 @@ MAX_DEADLINE_MS = 3_600_000  # nobody waits an hour for a feature
 DURATION = Kind(duration.EXPECTED, duration.parse_duration, duration.format_duration)
 WINDOW = _bounded(
     DURATION,
-    f"{duration.EXPECTED}: 0s, or from 10ms to 240d",
+    "0s, or from 10ms to 240d",
     lambda value: value == 0 or TICK_MS <= value <= MAX_WINDOW_MS,
 )
-DEADLINE = _bounded(DURATION, f"{duration.EXPECTED}: from 1ms to 1h", lambda value: 1 <= value <= MAX_DEADLINE_MS)
-BACKOFF = _bounded(DURATION, f"{duration.EXPECTED}: up to 1h", lambda value: value <= MAX_DEADLINE_MS)
-PERIOD = _bounded(DURATION, f"{duration.EXPECTED}: at least 1s", lambda value: value >= 1000)
+DEADLINE = _bounded(DURATION, "from 1ms to 1h", lambda value: 1 <= value <= MAX_DEADLINE_MS)
+BACKOFF = _bounded(DURATION, "at most 1h", lambda value: value <= MAX_DEADLINE_MS)
+PERIOD = _bounded(DURATION, "at least 1s", lambda value: value >= 1000)
 PERCENTAGE = Kind(percentage.EXPECTED, percentage.parse_percentage, percentage.format_percentage)
-BOOL = Kind(
-    "true or false",
-    lambda text: {"true": True, "false": False}[text.lower()],
-    lambda value: "true" if value else "false",
-)
+BOOL = Kind("true or false", _parse_bool, lambda value: "true" if value else "false")
 UNAVAILABLE = _one_of("error", "nil")
 DTYPE = _one_of("string", "bool", "int32", "int64", "float32", "float64", "bytes")
 DURABILITY = _one_of("none", "majority", "majority_and_persist", "persist_to_majority")
