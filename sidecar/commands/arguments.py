@@ -1,0 +1,19 @@
+"""Arguments as Redis reads them: strict integers and options in any letter case."""
+
+from protocol import parse_integer
+from protocol.errors import NOT_AN_INTEGER, CommandRejected
+
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+
+
+def integer(argument: bytes) -> int:
+    """A 64-bit integer.
+
+    Raises:
+        CommandRejected: anything else, ``+1`` and `` 1`` included.
+    """
+    try:
+        return parse_integer(argument)
+    except ValueError:
+        raise CommandRejected(NOT_AN_INTEGER) from None

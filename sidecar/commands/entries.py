@@ -1,0 +1,108 @@
+"""The commands that this sidecar answers: a row of the command table joined with its handler."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from protocol import COMMANDS, CommandSpec
+from protocol.replies import Reply
+from sidecar.commands import (
+    client_command,
+    connection,
+    expiries,
+    field_expiry,
+    hash_scan,
+    hashes,
+    info,
+    keys,
+    scan,
+    server_commands,
+    strings,
+    transactions,
+)
+from sidecar.commands.services import Handler, Services
+
+MODULES = (
+    strings,
+    hashes,
+    info,
+    hash_scan,
+    field_expiry,
+    keys,
+    expiries,
+    scan,
+    connection,
+    client_command,
+    server_commands,
+    info,
+    transactions,
+)
+INSIDE_MULTI = {b"exec", b"discard", b"multi", b"quit", b"reset"}  # run at once, never queued
+AT_ONCE = {b"quit", b"reset"}  # barriers whose effect is on the session alone: reply order is order enough
+
+
+class Entry:
+    """What the dispatcher must know of one command or subcommand.
+
+    Attributes:
+        name: lower case, ``client|id`` for a subcommand: as error texts name it.
+        subcommands: of a container such as CLIENT, by lower-case name.
+        key_is_first: the only key is the first argument.
+    """
+
+    __slots__ = (
+        "arity",
+        "barrier",
+        "before_auth",
+        "family",
+        "handler",
+        "inside_multi",
+        "key_is_first",
+        "name",
+        "spec",
+        "subcommands",
+    )
+
+    def __init__(self, spec: CommandSpec, handler: Handler) -> None:
+        self.spec = spec
+        self.name: bytes = spec.name
+        self.arity: int = spec.arity
+        self.handler = handler
+        self.family: int = spec.family
+        self.before_auth = not spec.needs_auth
+        self.inside_multi = spec.name in INSIDE_MULTI
+        self.barrier = spec.is_barrier and spec.name not in AT_ONCE
+        self.key_is_first = spec.first_key == 1 and spec.last_key == 1
+        self.subcommands: dict[bytes, Entry] | None = None
+
+    def takes(self, count: int) -> bool:
+        """Whether a command of so many words, its name included, is well-formed."""
+        return count == self.arity if self.arity > 0 else count >= -self.arity
+
+    def keys_of(self, args: list[bytes]) -> tuple[bytes, ...]:
+        """The keys that a command names, none twice; none for a barrier, which waits for all."""
+        if self.barrier or not self.spec.first_key:
+            return ()
+        return tuple(dict.fromkeys(self.spec.keys(args)))
+
+
+def find_entries(more: Mapping[bytes, Handler]) -> dict[bytes, Entry]:
+    """Every entry by its name in lower and in upper case; subcommands stand in their container's."""
+    handlers = dict(more)
+    for module in MODULES:
+        handlers.update(module.HANDLERS)
+    found = {}
+    for name, spec in COMMANDS.items():
+        entry = Entry(spec, handlers.get(name, _container_alone))
+        if spec.subcommands:
+            entry.subcommands = {
+                word: Entry(subcommand, handlers[subcommand.name])
+                for word, subcommand in spec.subcommands.items()
+                if subcommand.name in handlers
+            }
+        found[name] = found[name.upper()] = entry
+    return found
+
+
+def _container_alone(services: Services, session: Any, args: list[bytes]) -> Reply:
+    """The arity of CLIENT, CONFIG... asks for a subcommand: this is never reached."""
+    raise AssertionError(args)

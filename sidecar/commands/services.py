@@ -1,0 +1,49 @@
+"""What the commands are given to work with: built by ``sidecar.server``, read by every handler."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol.replies import Reply
+from sidecar.clock import Clock
+from sidecar.commands.cursors import Cursors
+from sidecar.commands.later import Later
+from sidecar.origins.base import Origin
+
+
+def no_password() -> bytes | None:
+    """For servers that ask for none."""
+    return None
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of the sidecar that commands use.
+
+    Attributes:
+        policy: has ``.current``, the compiled policy.
+        config: has the flags of ``serve`` as attributes.
+        clients: the open connections, for CLIENT LIST, CLIENT KILL and INFO.
+        password: what AUTH must bring; None: none is set. Asked each time, for its file is read again.
+        locks: keys that belong to a running EXEC; while it is not empty the hot path is closed.
+        started_at: seconds on the loop's clock.
+    """
+
+    store: Any
+    reads: Any
+    writes: Any
+    origin: Origin
+    policy: Any
+    clock: Clock
+    counters: Any
+    config: Any
+    clients: Iterable[Any]
+    loop: asyncio.AbstractEventLoop
+    started_at: float = 0.0
+    password: Callable[[], bytes | None] = no_password
+    cursors: Cursors = field(default_factory=Cursors)
+    locks: dict[bytes, Any] = field(default_factory=dict)
+
+
+Handler = Callable[[Services, Any, list[bytes]], Reply | Later | Coroutine[Any, Any, Reply]]

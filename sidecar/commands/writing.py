@@ -1,0 +1,65 @@
+"""Writing through to the origin: the reply is always its word, never memory's."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from protocol.errors import WRONG_TYPE
+from protocol.replies import ErrorReply, Reply
+from sidecar.commands.later import PENDING, Later
+from sidecar.commands.reading import Gathered, made_of
+from sidecar.commands.services import Services
+from sidecar.fetch.errors import write_error
+from sidecar.origins.base import Applied, Refusal, Refused, Write, WriteAnswer
+
+
+class Written(Later):
+    """A Later that is called with the origin's answer to one write."""
+
+    __slots__ = ("_to_reply",)
+
+    def __init__(self, to_reply: Callable[[Any], Reply]) -> None:
+        super().__init__()
+        self._to_reply = to_reply
+
+    def __call__(self, answer: WriteAnswer) -> None:
+        if answer.__class__ is Applied:
+            self.set(made_of(self._to_reply, answer.result))  # type: ignore[union-attr]
+        else:
+            self.set(error_of(answer))
+
+
+def write(services: Services, one: Write, to_reply: Callable[[Any], Reply]) -> Reply | Later:
+    """Submit a write; its reply is made of Applied's result."""
+    later = Written(to_reply)
+    services.writes.submit(one, later)
+    return later if later.reply is PENDING else later.reply
+
+
+def write_all(
+    services: Services, writes: Sequence[Write], to_reply: Callable[[list[WriteAnswer]], Reply]
+) -> Reply | Later:
+    """Submit several writes that leave together; not atomic."""
+    later = Gathered([None] * len(writes), to_reply)
+    for one, callback in [(one, later.expect(place)) for place, one in enumerate(writes)]:
+        services.writes.submit(one, callback)
+    return later if later.reply is PENDING else later.reply
+
+
+def error_of(answer: WriteAnswer) -> ErrorReply:
+    """What a client gets for Refused or Unknown."""
+    if answer.__class__ is Refused and answer.reason is Refusal.WRONG_TYPE:  # type: ignore[union-attr]
+        return WRONG_TYPE
+    return ErrorReply(write_error(answer))
+
+
+def first_failure(answers: Sequence[WriteAnswer], applied: str) -> ErrorReply | None:
+    """The error of a command that is several writes, saying how many were applied; None: all were.
+
+    Args:
+        applied: such as ``keys were set``.
+    """
+    failed = [answer for answer in answers if answer.__class__ is not Applied]
+    if not failed:
+        return None
+    done = len(answers) - len(failed)
+    return ErrorReply(error_of(failed[0]).text + f" ({done} of {len(answers)} {applied})".encode())
