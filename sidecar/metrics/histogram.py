@@ -29,3 +29,23 @@ class Histogram:
             seen += count
             rows.append((bound, float(seen)))
         return rows
+
+
+def by_bit_length(counts: Sequence[int], bits: Sequence[int], unit_s: float) -> list[tuple[str, float]]:
+    """The native counters' form (observations by bit length of an integer) as Prometheus writes a histogram.
+
+    An integer of at most b bits is below 2**b, so 2**b units is a bound of all of them.
+
+    Args:
+        counts: observations by bit length, from 0.
+        bits: the bit lengths to show a bound for, ascending.
+        unit_s: seconds that 1 stands for.
+    """
+    rows, seen, length = [], 0, 0
+    for bit in bits:
+        while length <= bit:
+            seen += counts[length]
+            length += 1
+        rows.append((repr(round((1 << bit) * unit_s, 9)), float(seen)))
+    rows.append(("+Inf", float(sum(counts))))
+    return rows

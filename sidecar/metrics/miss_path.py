@@ -14,6 +14,7 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
 }
 # why an answer was given to its waiters but not kept (see docs/architecture.md, coherence)
 DROP_REASONS = ("written", "writer", "overlap", "quarantine", "invalidated", "not_admitted")
+PREFETCH_OUTCOMES = ("used", "wasted")
 DURATION_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 
@@ -22,11 +23,13 @@ class MissPathCounters:
 
     Attributes:
         origin: the origin's name, the label of all of these.
+        prefetched: (feature set, outcome) -> documents fetched before they were asked for.
+        joined: misses that waited for a read already under way.
         waiting: requests that wait for a place at the origin, set by the limiter.
         in_flight: batches that the origin is working on now.
     """
 
-    __slots__ = ("batches", "durations", "fills_dropped", "in_flight", "joined", "origin", "requests", "waiting")
+    __slots__ = ("batches", "durations", "fills_dropped", "in_flight", "joined", "origin", "prefetched", "requests", "waiting")
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
@@ -34,6 +37,7 @@ class MissPathCounters:
         self.batches = dict.fromkeys(OUTCOMES, 0)
         self.durations = {operation: Histogram(DURATION_BOUNDS_S) for operation in OUTCOMES}
         self.fills_dropped = dict.fromkeys(DROP_REASONS, 0)
+        self.prefetched: dict[tuple[str, str], int] = {}
         self.joined = 0
         self.waiting = 0
         self.in_flight = 0

@@ -1,0 +1,138 @@
+"""Every metric: the table from which /metrics, ``feature-sidecar metrics`` and docs/metrics.md are made."""
+
+from typing import NamedTuple
+
+PREFIX = "feature_sidecar_"
+
+
+class Metric(NamedTuple):
+    """One metric.
+
+    Attributes:
+        name: without the common prefix; a counter's ends in ``_total``, others in their unit where they have one.
+        kind: counter, gauge or histogram.
+        labels: label names, in order; their values come from closed sets, never from a key or a client.
+        help: what it counts, in one sentence or two.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+
+    @property
+    def full_name(self) -> str:
+        """As Prometheus sees it."""
+        return PREFIX + self.name
+
+
+CATALOG: tuple[Metric, ...] = (
+    Metric("lookups_total", "counter", ("view", "outcome"),
+           "Entries looked up, by feature view and outcome: hit, stale (stale-if-error too), miss, negative (known to be "
+           "absent). An HMGET of 50 fields counts 50, an HGETALL its fields or 1; keys of no view are _default."),
+    Metric("served_age_seconds", "histogram", ("view",),
+           "Age of the entries answered from memory, counted from the moment the origin was asked, in steps of 10 ms."),
+    Metric("commands_total", "counter", ("family",), "Commands executed, by command family."),
+    Metric("command_duration_seconds", "histogram", ("family",),
+           "Time from reading a command to its reply being ready, by command family. Sampled: its count is smaller than "
+           "commands_total."),
+    Metric("origin_requests_total", "counter", ("origin", "operation", "outcome"),
+           "Documents asked of the origin: reads end as found, absent, failed, timeout or unavailable; writes as applied, "
+           "refused or unknown."),
+    Metric("origin_batches_total", "counter", ("origin", "operation"),
+           "Round trips to the origin; origin_requests_total over this is the size of a batch."),
+    Metric("origin_request_duration_seconds", "histogram", ("origin", "operation"),
+           "Duration of a round trip to the origin."),
+    Metric("origin_in_flight", "gauge", ("origin",), "Round trips under way."),
+    Metric("origin_waiting", "gauge", ("origin",), "Requests that wait for a place at the origin."),
+    Metric("flights_joined_total", "counter", (),
+           "Misses that waited for a read already under way instead of asking again (singleflight)."),
+    Metric("fills_dropped_total", "counter", ("reason",),
+           "Answers of the origin that were given to whoever waited but not kept: a write began or was at work, a newer fill "
+           "came first, the key was in quarantine or was invalidated, or memory did not admit it."),
+    Metric("prefetch_documents_total", "counter", ("set", "outcome"),
+           "Documents fetched before they were asked for, by feature set: used or wasted."),
+    Metric("memory_used_bytes", "gauge", (), "Bytes in use of the memory tier: arena, index, schemas and ghosts."),
+    Metric("memory_limit_bytes", "gauge", (), "Bound of the memory tier (--max-memory)."),
+    Metric("entries", "gauge", (), "Entries in memory: string values and hash fields."),
+    Metric("rows", "gauge", (), "Rows in memory: hash keys with at least one entry."),
+    Metric("evictions_total", "counter", ("reason",), "Items pushed out of memory, by reason."),
+    Metric("expirations_total", "counter", (), "Items removed from memory because every window of theirs had passed."),
+    Metric("connections", "gauge", (), "Client connections open."),
+    Metric("connections_aborted_total", "counter", ("reason",),
+           "Clients cut off: over the output limit and not reading, or the biggest while all are over --max-client-memory."),
+    Metric("client_memory_bytes", "gauge", (), "Bytes of all clients' buffers (bounded by --max-client-memory)."),
+    Metric("policy_generation", "gauge", (), "Number of the policy in force; rises with each reload."),
+    Metric("policy_reload_failures_total", "counter", (), "Changed policy files that were not taken."),
+    Metric("ready", "gauge", (), "1 while /readyz answers 200."),
+    Metric("build_info", "gauge", ("version", "python"), "Always 1; the version and the Python it runs on."),
+)
+BY_NAME = {metric.name: metric for metric in CATALOG}
+
+
+def as_text() -> str:
+    """The table for ``feature-sidecar metrics``: name and labels, type, then the meaning."""
+    blocks = []
+    for metric in CATALOG:
+        labels = "{" + ",".join(metric.labels) + "}" if metric.labels else ""
+        blocks.append(f"{metric.full_name}{labels}  {metric.kind}\n    {metric.help}")
+    return "\n".join(blocks)
+
+
+def as_markdown() -> str:
+    """docs/metrics.md."""
+    rows = [
+        f"| `{metric.full_name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels) or '-'} "
+        f"| {metric.help} |"
+        for metric in CATALOG
+    ]
+    return _PAGE.format(rows="\n".join(rows))
+
+
+_PAGE = """\
+# Metrics
+
+<!-- made by `make docs` from sidecar/metrics/catalog.py; a test fails when it is stale -->
+
+`GET /metrics` on the admin port answers in the Prometheus text format, or in OpenMetrics where the scraper asks for it.
+Every metric is there from the first scrape and starts at zero. Labels come from closed sets: never a key, a field or a
+client's name. Beside these there are the usual `process_*` metrics.
+
+| Metric | Type | Labels | Meaning |
+|---|---|---|---|
+{rows}
+
+## Questions and the queries that answer them
+
+Hit ratio by feature view (stale answers count as hits):
+
+```promql
+sum by (view) (rate(feature_sidecar_lookups_total{{outcome=~"hit|stale|negative"}}[5m]))
+  / sum by (view) (rate(feature_sidecar_lookups_total[5m]))
+```
+
+How old is what the model reads, 99th percentile:
+
+```promql
+histogram_quantile(0.99, sum by (view, le) (rate(feature_sidecar_served_age_seconds_bucket[5m])))
+```
+
+Share of the origin's reads that do not answer:
+
+```promql
+sum(rate(feature_sidecar_origin_requests_total{{operation="read",outcome=~"failed|timeout|unavailable"}}[5m]))
+  / sum(rate(feature_sidecar_origin_requests_total{{operation="read"}}[5m]))
+```
+
+Documents per round trip:
+
+```promql
+sum(rate(feature_sidecar_origin_requests_total[5m])) / sum(rate(feature_sidecar_origin_batches_total[5m]))
+```
+
+A policy file that was not taken:
+
+```promql
+increase(feature_sidecar_policy_reload_failures_total[10m]) > 0
+```
+"""

@@ -1,0 +1,58 @@
+"""The numbers of the live page: totals since the start; the page itself makes rates of them."""
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from sidecar.clock import TICK_NS
+
+if TYPE_CHECKING:
+    from sidecar.admin import AdminServices
+
+_TICK_S = TICK_NS / 1e9
+
+
+def collect(services: "AdminServices") -> dict[str, Any]:
+    """All that the page shows, ready for JSON."""
+    store, misses, health = services.store, services.misses, services.health
+    views = services.policy.current.view_names
+    counted = services.counters.snapshot(len(views), len(services.families))
+    return {
+        "version": version("feature-sidecar"),
+        "uptime_s": round(time.time() - services.started_at, 1),
+        "ready": health.ready,
+        "why_not_ready": health.reasons(),
+        "policy": {
+            "file": services.policy_status.file,
+            "generation": services.policy_status.generation,
+            "last_error": services.policy_status.last_error,
+        },
+        "memory": {
+            "used_bytes": store.memory_used,
+            "limit_bytes": store.memory_limit,
+            "entries": store.entries,
+            "rows": store.rows,
+            "evictions": sum(store.evictions.values()),
+        },
+        "connections": {
+            "open": len(services.poller.connections),
+            "limit": services.config.max_clients,
+            "buffers_bytes": services.poller.client_bytes,
+        },
+        "origin": {
+            "name": misses.origin,
+            "in_flight": misses.in_flight,
+            "waiting": misses.waiting,
+            "joined": misses.joined,
+            "batches": misses.batches,
+            "requests": {f"{operation} {outcome}": n for (operation, outcome), n in misses.requests.items()},
+            "read_bounds_s": misses.durations["read"].bounds,
+            "read_counts": misses.durations["read"].counts,
+        },
+        "commands": sum(counted["commands"].values()),
+        "views": [
+            {"name": name, **counted["lookups"][number], "ages": counted["served_age"][number][0]}
+            for number, name in enumerate(views)
+        ],
+        "age_bounds_s": [(1 << bits) * _TICK_S for bits in range(len(counted["served_age"][0][0]))],
+    }
