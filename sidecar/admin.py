@@ -21,8 +21,11 @@ from sidecar.secret import SecretFile
 MAX_CONNECTIONS = 64  # Prometheus, the kubelet, a few pages
 _WRITE_TIMEOUT_S = 10.0
 _PAGE_HEADERS = (
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-                                "img-src data:; connect-src 'self'; frame-ancestors 'none'"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        "img-src data:; connect-src 'self'; frame-ancestors 'none'",
+    ),
 )
 _log = logger("admin")
 

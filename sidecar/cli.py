@@ -9,8 +9,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from sidecar.flags import SETTINGS
+
+if TYPE_CHECKING:
+    from policies import Policy
+    from sidecar.config import Config
 
 DISTRIBUTION = "feature-sidecar"
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -36,30 +41,45 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(
         prog=DISTRIBUTION,
-        description="A Redis on localhost that serves ML features from memory and falls through to SQLite or Couchbase.",
+        description="A Redis on localhost that serves ML features from memory and falls through to SQLite or "
+        "Couchbase.",
     )
     parser.add_argument("--version", action=_Version)
-    parser.add_argument("--print-completion", action=_PrintCompletion, metavar="SHELL", choices=("bash", "zsh", "tcsh"),
-                        help="print a completion script for bash, zsh or tcsh")
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        metavar="SHELL",
+        choices=("bash", "zsh", "tcsh"),
+        help="print a completion script for bash, zsh or tcsh",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="run the proxy", description="Run the proxy. "
-                                "Every flag is also SIDECAR_<FLAG> in the environment and a key of --config FILE.")
+    serve = commands.add_parser(
+        "serve",
+        help="run the proxy",
+        description="Run the proxy. Every flag is also SIDECAR_<FLAG> in the environment and a key of --config FILE.",
+    )
     _add_settings(serve)
     serve.set_defaults(run=_serve)
 
     _add_policy(commands)
 
-    config = commands.add_parser("config", help="the effective configuration, secrets hidden",
-                                 description="Show what serve would run with, given the same flags.")
+    config = commands.add_parser(
+        "config",
+        help="the effective configuration, secrets hidden",
+        description="Show what serve would run with, given the same flags.",
+    )
     _add_settings(config)
     config.set_defaults(run=_config)
 
     metrics = commands.add_parser("metrics", help="every metric: name, type, labels, meaning")
     metrics.set_defaults(run=_metrics)
 
-    load = commands.add_parser("load", help="load features from JSONL, CSV or Parquet",
-                               description="Load rows: each becomes one hash, every column but the key a field.")
+    load = commands.add_parser(
+        "load",
+        help="load features from JSONL, CSV or Parquet",
+        description="Load rows: each becomes one hash, every column but the key a field.",
+    )
     _add_load(load)
     load.set_defaults(run=_load)
     return parser
@@ -91,18 +111,26 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         if setting.environment_only:
             continue
         default = f" (default: {setting.default})" if setting.default else ""
-        parser.add_argument(f"--{setting.name}", metavar=setting.metavar, dest=setting.attribute,
-                            action="append" if setting.repeats else "store",
-                            help=(setting.help + default).replace("%", "%%"))
+        parser.add_argument(
+            f"--{setting.name}",
+            metavar=setting.metavar,
+            dest=setting.attribute,
+            action="append" if setting.repeats else "store",
+            help=(setting.help + default).replace("%", "%%"),
+        )
 
 
 def _add_load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help=".jsonl, .csv or .parquet; - reads JSONL from stdin")
-    parser.add_argument("--to", metavar="URL", default="redis://127.0.0.1:6379",
-                        help="redis://host:port through the proxy, or an origin such as sqlite:///./features.db "
-                             "(default: %(default)s)")
-    parser.add_argument("--key", metavar="TEMPLATE", help='the key, made from columns: "user:{user_id}" '
-                                                          "(default: the column `key`)")
+    parser.add_argument(
+        "--to",
+        metavar="URL",
+        default="redis://127.0.0.1:6379",
+        help="redis://host:port through the proxy, or an origin such as sqlite:///./features.db (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--key", metavar="TEMPLATE", help='the key, made from columns: "user:{user_id}" (default: the column `key`)'
+    )
     parser.add_argument("--batch", metavar="NUMBER", type=int, default=500, help="rows per round trip (default: 500)")
     parser.add_argument("--policy", metavar="FILE", help="a policy whose dtypes and documents apply, for an origin")
 

@@ -144,7 +144,8 @@ def _read_file(path: str) -> tuple[dict[str, _FromFile], list[str]]:
     if root is None:
         return {}, []
     if not isinstance(root, yaml.MappingNode):
-        return {}, [f"{path}:{root.start_mark.line + 1}: found a {root.id}, expected settings such as max-memory: 64MiB"]
+        place = f"{path}:{root.start_mark.line + 1}"
+        return {}, [f"{place}: found a {root.id}, expected settings such as max-memory: 64MiB"]
     known = {setting.name: setting for setting in SETTINGS}
     found, problems = {}, []
     for name_node, value in root.value:

@@ -5,7 +5,7 @@ import os
 
 
 class Secret:
-    """A secret value. ``str()``, ``repr()`` and formatting never show it; ``reveal()`` does, at the one place of use."""
+    """A secret value. ``str()``, ``repr()`` and formatting never show it; ``reveal()`` does, where it is used."""
 
     __slots__ = ("_value",)
 
@@ -40,7 +40,7 @@ class SecretFile:
     from a half-written file.
     """
 
-    __slots__ = ("_seen", "_secret", "path")
+    __slots__ = ("_secret", "_seen", "path")
 
     def __init__(self, path: str) -> None:
         """Read the file.

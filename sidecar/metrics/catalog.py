@@ -27,31 +27,67 @@ class Metric(NamedTuple):
 
 
 CATALOG: tuple[Metric, ...] = (
-    Metric("lookups_total", "counter", ("view", "outcome"),
-           "Entries looked up, by feature view and outcome: hit, stale (stale-if-error too), miss, negative (known to be "
-           "absent). An HMGET of 50 fields counts 50, an HGETALL its fields or 1; keys of no view are _default."),
-    Metric("served_age_seconds", "histogram", ("view",),
-           "Age of the entries answered from memory, counted from the moment the origin was asked, in steps of 10 ms."),
+    Metric(
+        "lookups_total",
+        "counter",
+        ("view", "outcome"),
+        "Entries looked up, by feature view and outcome: hit, stale (stale-if-error too), miss, negative (known to be "
+        "absent). An HMGET of 50 fields counts 50, an HGETALL its fields or 1; keys of no view are _default.",
+    ),
+    Metric(
+        "served_age_seconds",
+        "histogram",
+        ("view",),
+        "Age of the entries answered from memory, counted from the moment the origin was asked, in steps of 10 ms.",
+    ),
     Metric("commands_total", "counter", ("family",), "Commands executed, by command family."),
-    Metric("command_duration_seconds", "histogram", ("family",),
-           "Time from reading a command to its reply being ready, by command family. Sampled: its count is smaller than "
-           "commands_total."),
-    Metric("origin_requests_total", "counter", ("origin", "operation", "outcome"),
-           "Documents asked of the origin: reads end as found, absent, failed, timeout or unavailable; writes as applied, "
-           "refused or unknown."),
-    Metric("origin_batches_total", "counter", ("origin", "operation"),
-           "Round trips to the origin; origin_requests_total over this is the size of a batch."),
-    Metric("origin_request_duration_seconds", "histogram", ("origin", "operation"),
-           "Duration of a round trip to the origin."),
+    Metric(
+        "command_duration_seconds",
+        "histogram",
+        ("family",),
+        "Time from reading a command to its reply being ready, by command family. Sampled: its count is smaller than "
+        "commands_total.",
+    ),
+    Metric(
+        "origin_requests_total",
+        "counter",
+        ("origin", "operation", "outcome"),
+        "Documents asked of the origin: reads end as found, absent, failed, timeout or unavailable; writes as applied, "
+        "refused or unknown.",
+    ),
+    Metric(
+        "origin_batches_total",
+        "counter",
+        ("origin", "operation"),
+        "Round trips to the origin; origin_requests_total over this is the size of a batch.",
+    ),
+    Metric(
+        "origin_request_duration_seconds",
+        "histogram",
+        ("origin", "operation"),
+        "Duration of a round trip to the origin.",
+    ),
     Metric("origin_in_flight", "gauge", ("origin",), "Round trips under way."),
     Metric("origin_waiting", "gauge", ("origin",), "Requests that wait for a place at the origin."),
-    Metric("flights_joined_total", "counter", (),
-           "Misses that waited for a read already under way instead of asking again (singleflight)."),
-    Metric("fills_dropped_total", "counter", ("reason",),
-           "Answers of the origin that were given to whoever waited but not kept: a write began or was at work, a newer fill "
-           "came first, the key was in quarantine or was invalidated, or memory did not admit it."),
-    Metric("prefetch_documents_total", "counter", ("set", "outcome"),
-           "Documents fetched before they were asked for, by feature set: used or wasted."),
+    Metric(
+        "flights_joined_total",
+        "counter",
+        (),
+        "Misses that waited for a read already under way instead of asking again (singleflight).",
+    ),
+    Metric(
+        "fills_dropped_total",
+        "counter",
+        ("reason",),
+        "Answers of the origin that were given to whoever waited but not kept: a write began or was at work, a newer "
+        "fill came first, the key was in quarantine or was invalidated, or memory did not admit it.",
+    ),
+    Metric(
+        "prefetch_documents_total",
+        "counter",
+        ("set", "outcome"),
+        "Documents fetched before they were asked for, by feature set: used or wasted.",
+    ),
     Metric("memory_used_bytes", "gauge", (), "Bytes in use of the memory tier: arena, index, schemas and ghosts."),
     Metric("memory_limit_bytes", "gauge", (), "Bound of the memory tier (--max-memory)."),
     Metric("entries", "gauge", (), "Entries in memory: string values and hash fields."),
@@ -59,8 +95,13 @@ CATALOG: tuple[Metric, ...] = (
     Metric("evictions_total", "counter", ("reason",), "Items pushed out of memory, by reason."),
     Metric("expirations_total", "counter", (), "Items removed from memory because every window of theirs had passed."),
     Metric("connections", "gauge", (), "Client connections open."),
-    Metric("connections_aborted_total", "counter", ("reason",),
-           "Clients cut off: over the output limit and not reading, or the biggest while all are over --max-client-memory."),
+    Metric(
+        "connections_aborted_total",
+        "counter",
+        ("reason",),
+        "Clients cut off: over the output limit and not reading, or the biggest while all are over "
+        "--max-client-memory.",
+    ),
     Metric("client_memory_bytes", "gauge", (), "Bytes of all clients' buffers (bounded by --max-client-memory)."),
     Metric("policy_generation", "gauge", (), "Number of the policy in force; rises with each reload."),
     Metric("policy_reload_failures_total", "counter", (), "Changed policy files that were not taken."),

@@ -29,7 +29,17 @@ class MissPathCounters:
         in_flight: batches that the origin is working on now.
     """
 
-    __slots__ = ("batches", "durations", "fills_dropped", "in_flight", "joined", "origin", "prefetched", "requests", "waiting")
+    __slots__ = (
+        "batches",
+        "durations",
+        "fills_dropped",
+        "in_flight",
+        "joined",
+        "origin",
+        "prefetched",
+        "requests",
+        "waiting",
+    )
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
