@@ -27,8 +27,9 @@ class FeastHash(NamedTuple):
     @property
     def prefix(self) -> bytes:
         """What every key begins with: the number of join keys and their names."""
-        names = b"".join(_U32.pack(_STRING) + _U32.pack(len(name)) + name.encode() for name in self.join_keys)
-        return _U32.pack(len(self.join_keys)) + names
+        encoded = [name.encode() for name in self.join_keys]
+        names = b"".join(_U32.pack(_STRING) + _U32.pack(len(name)) + name for name in encoded)
+        return _U32.pack(len(encoded)) + names
 
     @property
     def suffix(self) -> bytes:

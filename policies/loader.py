@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from policies.blocks import BlockReader, Findings, read_text
 from policies.checks import check
 from policies.errors import PolicyError, Problem
@@ -12,7 +14,7 @@ from policies.feature_pattern import FeaturePattern
 from policies.key_pattern import KeyPattern, parse_key_pattern
 from policies.model import Feature, FeatureSet, FeatureView, Given, OriginMapping, Place
 from policies.origin_reader import read_origin
-from policies.policy import Policy, make_prefetch, make_snapshot, make_warmup
+from policies.policy import Policy, content_digest, make_prefetch, make_snapshot, make_warmup
 from policies.rules import DEFAULT_VIEW
 from policies.settings import FEATURE_SETTINGS, FRESHNESS_SETTINGS, SECTIONS, VIEW_SETTINGS
 from policies.yaml_tree import Node, YamlError, parse_yaml
@@ -55,7 +57,7 @@ def parse(text: str | bytes, filename: str) -> Policy:
         check(policy, findings)
     if findings.problems:
         raise PolicyError(findings.problems)
-    return policy
+    return msgspec.structs.replace(policy, digest=content_digest(text))
 
 
 def _read_policy(findings: Findings, root: Node) -> Policy:
@@ -160,10 +162,10 @@ def _read_feast(block: BlockReader) -> FeastHash | None:
         block.findings.report(place, version, str(KEY_VERSION), hint)
     names = []
     for node, place in block.items("join_keys", "a list of the entity's join keys"):
-        name = read_text(block.findings, node, place, "the name of a join key", _nonempty)
+        name = read_text(block.findings, node, place, "the name of a join key", _nonempty) or ""
         if name in names:
             block.findings.report(place, f"{name} again", "each join key once")
-        names.append(name or "")
+        names.append(name)
     block.finish(_belongs)
     if "join_keys" in block and not names:
         block.findings.report(block.place_of("join_keys"), "no join key", "at least one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -32,10 +33,16 @@ def make_warmup(values: dict[str, Any]) -> Warmup:
     return Warmup(values["level"], values["timeout"])
 
 
+def content_digest(content: str | bytes) -> bytes:
+    """What tells the contents of policy files apart."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).digest()
+
+
 class Policy(msgspec.Struct, frozen=True):
-    """A checked policy, not yet numbered."""
+    """A checked policy, not yet numbered. ``digest``: of the file's content."""
 
     filename: str = ""
+    digest: bytes = b""
     defaults: Block = {}
     views: tuple[FeatureView, ...] = ()
     feature_sets: tuple[FeatureSet, ...] = ()

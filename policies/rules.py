@@ -1,6 +1,6 @@
 """The rules of a policy by name, with the numbers that apply at each: what the compiler numbers and explain prints."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from policies._freshness import RuleFlag
@@ -50,7 +50,7 @@ class Draft(NamedTuple):
     dtype: str | None = None
 
 
-def feast_groups(views: tuple[FeatureView, ...]) -> dict[FeastHash, list[FeatureView]]:
+def feast_groups(views: Iterable[FeatureView]) -> dict[FeastHash, list[FeatureView]]:
     """The Feast views that share each hash, in the order written."""
     groups: dict[FeastHash, list[FeatureView]] = {}
     for view in views:

@@ -181,19 +181,17 @@ def _policy_explain(arguments: argparse.Namespace) -> int:
     policy = _policy(arguments.file)
     if policy is None:
         return FAILED
-    from policies.explain import explain
-
     field = None if arguments.field is None else os.fsencode(arguments.field)
-    print(explain(policy, os.fsencode(arguments.key), field))
+    print(policy.compile().explain(os.fsencode(arguments.key), field))
     return OK
 
 
 def _policy_import_feast(arguments: argparse.Namespace) -> int:
-    from policies.feast import import_feast
+    from policies.feast_import import FeastImportError, import_feast
 
     try:
         print(import_feast(arguments.repository), end="")
-    except Exception as exc:
+    except FeastImportError as exc:
         print(f"{DISTRIBUTION}: {exc}", file=sys.stderr)
         return FAILED
     return OK
