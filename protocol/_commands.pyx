@@ -6,7 +6,7 @@ Input: hostile names, of any length and bytes. A probe ends at the first free pl
 from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from protocol.commands import COMMANDS
+from protocol.commands import COMMANDS as _COMMANDS
 
 cdef enum:
     PLACES = 256
@@ -67,8 +67,13 @@ cdef int insert(bytes name, object spec) except -1:
     return 0
 
 
-for each_name, each_spec in COMMANDS.items():
-    insert(each_name, each_spec)
+cdef int fill_table() except -1:
+    for name, spec in _COMMANDS.items():
+        insert(name, spec)
+    return 0
+
+
+fill_table()
 
 
 def find_command_id(bytes name not None):

@@ -152,6 +152,10 @@ cdef class FieldLists:
             self.retired_count -= 1
             free(self.retired[self.retired_count])
 
+    @property
+    def known(self):
+        return self.used
+
 
 cdef FieldList* make_list(const uint8_t* raw, uint32_t raw_size, const Arg* fields, uint32_t count) noexcept:
     """One block: the struct, offsets, sizes, raw bytes. NULL: no memory."""

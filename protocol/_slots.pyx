@@ -15,8 +15,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from protocol._writer cimport ReplyBuffer, begin_container, pending
-from protocol.replies import LazyArray
+from protocol._writer cimport ReplyBuffer, begin_container, container_elements, pending
+from protocol.replies import LazyArray, SetReply
 
 cdef enum:
     PIECE_BYTES = 64 * 1024
@@ -27,7 +27,7 @@ cdef object END = object()
 
 
 @cython.final
-cdef class Production:
+cdef class _Production:
     """A container or large bulk string on its way into the buffer: what is left of it."""
     cdef int proto
     cdef list walks              # [iterator, elements left] from the outermost container inwards
@@ -53,13 +53,7 @@ cdef class Production:
         if not is_container(reply):
             return to.encode(reply, self.proto)
         elements = begin_container(to, reply, self.proto)
-        if isinstance(reply, LazyArray):
-            walk = iter(reply.elements)
-        elif isinstance(reply, dict):
-            walk = chain.from_iterable(reply.items())
-        else:
-            walk = iter(reply)
-        self.walks.append([walk, elements])
+        self.walks.append([container_elements(reply), elements])
         return 0
 
     cdef bint go_on(self, ReplyBuffer to, size_t limit) except -1:
@@ -101,13 +95,13 @@ cdef class Production:
 
 
 @cython.final
-cdef class Slot:
+cdef class _Slot:
     """One reply's place, and the finished replies that stand between it and the next slot."""
     cdef int proto
     cdef bint filled
     cdef object reply
     cdef size_t cost             # what it adds to queued_bytes, `behind` left out
-    cdef Production production   # None: not begun
+    cdef _Production production   # None: not begun
     cdef ReplyBuffer behind      # None: nothing
 
     def __cinit__(self, int proto):
@@ -125,7 +119,7 @@ cdef class Slot:
                 to.encode(self.reply, self.proto)
                 self.reply = None
                 return True
-            self.production = Production(self.proto)
+            self.production = _Production(self.proto)
             self.production.begin(self.reply, to)
             self.reply = None
         return self.production.go_on(to, limit)
@@ -141,10 +135,10 @@ cdef class ReplySlots:
         self.queued_bytes = 0
 
     cdef int append(self, const uint8_t* data, size_t size) except -1:
-        cdef Slot last
+        cdef _Slot last
         if not self.queue:
             return self.ready.raw(data, size)
-        last = <Slot>self.queue[len(self.queue) - 1]
+        last = <_Slot>self.queue[len(self.queue) - 1]
         if last.behind is None:
             last.behind = ReplyBuffer(tight=True)
         last.behind.raw(data, size)
@@ -160,17 +154,17 @@ cdef class ReplySlots:
         return 0
 
     cpdef uint64_t open(self, int proto) except? 0:
-        self.queue.append(Slot(proto))
+        self.queue.append(_Slot(proto))
         self.open_count += 1
         self.queued_bytes += SLOT_BYTES
         return self.first_slot + len(self.queue) - 1
 
     cpdef bint fill(self, uint64_t slot, object reply) except -1:
-        cdef Slot place
+        cdef _Slot place
         cdef size_t size
         if slot < self.first_slot or slot - self.first_slot >= <uint64_t>len(self.queue):
             raise KeyError(slot)
-        place = <Slot>self.queue[slot - self.first_slot]
+        place = <_Slot>self.queue[slot - self.first_slot]
         if place.filled:
             raise KeyError(slot)
         size = reply_bytes(reply)
@@ -182,13 +176,13 @@ cdef class ReplySlots:
         return slot == self.first_slot
 
     cdef bint has_filled_head(self) noexcept:
-        return len(self.queue) > 0 and (<Slot>self.queue[0]).filled
+        return len(self.queue) > 0 and (<_Slot>self.queue[0]).filled
 
     cdef int pump(self, size_t limit) except -1:
-        cdef Slot head
+        cdef _Slot head
         cdef size_t moved
         while self.queue and pending(self.ready) < limit:
-            head = <Slot>self.queue[0]
+            head = <_Slot>self.queue[0]
             if not head.filled or not head.produce(self.ready, limit):
                 break
             self.queue.popleft()
@@ -215,7 +209,7 @@ cdef inline bint is_container(object reply) except -1:
     sort = type(reply)
     if sort is bytes or reply is None or sort is int:
         return False
-    return sort is list or isinstance(reply, (list, tuple, dict, LazyArray, set, frozenset))
+    return sort is list or isinstance(reply, (list, tuple, dict, LazyArray, set, frozenset, SetReply))
 
 
 cdef inline bint is_large(object reply) noexcept:

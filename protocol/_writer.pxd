@@ -32,6 +32,7 @@ cdef class ReplyBuffer:
 
 
 cdef int64_t begin_container(ReplyBuffer buffer, object reply, int proto) except -1    # the header; returns how many elements must follow (a map: keys and values)
+cdef object container_elements(object reply)     # an iterator over them
 
 
 cdef inline size_t pending(ReplyBuffer buffer) noexcept:

@@ -1,13 +1,15 @@
 """Replies as bytes, see the .pxd. Input: replies of our own command layer, which may hold any bytes of clients."""
 
 cimport cython
+from itertools import chain
+
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from protocol._blocks cimport give_block, take_block
-from protocol.replies import ErrorReply, LazyArray, NullArray, Status, Verbatim, double_text
+from protocol.replies import ErrorReply, LazyArray, NullArray, SetReply, Status, Verbatim, double_text
 
 cdef enum:
     TIGHT_BYTES = 256    # first storage of a tight buffer
@@ -184,14 +186,8 @@ cdef class ReplyBuffer:
             return self.text(reply.text)
         if isinstance(reply, NullArray):
             return self.null_array(proto)
-        if isinstance(reply, dict):
-            self.map(len(reply), proto)
-            for key, value in reply.items():
-                self.encode(key, proto)
-                self.encode(value, proto)
-            return 0
         left = begin_container(self, reply, proto)
-        for element in reply.elements if isinstance(reply, LazyArray) else reply:
+        for element in container_elements(reply):
             if left == 0:
                 raise RuntimeError("an array reply has more elements than it announced")
             left -= 1
@@ -226,4 +222,13 @@ cdef int64_t begin_container(ReplyBuffer buffer, object reply, int proto) except
     if isinstance(reply, LazyArray):
         buffer.array(reply.length)
         return reply.length
+    if isinstance(reply, SetReply):
+        buffer.set(len(reply.elements), proto)
+        return len(reply.elements)
     raise TypeError(f"not a reply: {type(reply).__name__}")
+
+
+cdef object container_elements(object reply):
+    if isinstance(reply, dict):
+        return chain.from_iterable(reply.items())
+    return iter(reply.elements if isinstance(reply, (LazyArray, SetReply)) else reply)

@@ -9,10 +9,12 @@ Row = tuple[str, dict[str, Any]]
 
 
 def _row(name: str, arity: int, flags: str, **more: Any) -> Row:
-    """One command; ``keys``: first, last, step; ``access``: the key's flags; ``categories``: those flags do not imply."""
+    """One command; ``keys``: first, last, step; ``access``: the key's flags; ``categories``: what flags leave out."""
     return name, {"arity": arity, "flags": flags, **more}
 
 
+# A row is two or three lines, not a line for each argument.
+# fmt: off
 STRING = (
     _row("get", 2, "readonly fast", keys=(1, 1, 1), access="RO access", categories="string", since="1.0.0",
          summary="Returns a string value."),
@@ -138,7 +140,7 @@ GENERIC = (
          complexity="O(1) a call, O(N) keys in all",
          tips="nondeterministic_output request_policy:special response_policy:special",
          summary="Iterates over the keys.",
-         note="Walks the origin's keys, not only those in memory. A cursor that is not known any more answers an error."),
+         note="Walks the origin's keys, not only those in memory. An unknown cursor answers an error."),
 )
 
 CONNECTION = (
@@ -247,6 +249,7 @@ TRANSACTIONS = (
          complexity="O(N) commands queued", summary="Drops the queued commands."),
 )
 
+# fmt: on
 ROWS: Final[dict[str, tuple[Row, ...]]] = {
     "string": STRING,
     "hash": HASH,

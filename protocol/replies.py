@@ -5,8 +5,8 @@ flat array), ``set`` and ``frozenset`` a set (RESP2: an array), ``float`` a doub
 boolean (RESP2: 1 or 0). They nest freely. A reply belongs to the connection once handed over: nobody changes it after.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
 
 class Status:
@@ -85,6 +85,23 @@ class LazyArray:
         return f"LazyArray({self.length})"
 
 
+class SetReply:
+    """A set whose elements keep their order and need not be hashable (RESP2: an array)."""
+
+    __slots__ = ("elements",)
+
+    def __init__(self, elements: "Sequence[Reply]") -> None:
+        self.elements: Final = elements
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SetReply) and list(other.elements) == list(self.elements)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"SetReply({list(self.elements)!r})"
+
+
 class NullArray:
     """The type of NULL_ARRAY: ``*-1`` in RESP2, ``_`` in RESP3."""
 
@@ -94,21 +111,22 @@ class NullArray:
         return "NULL_ARRAY"
 
 
-Reply = (
+Reply: TypeAlias = (
     bytes
     | int
     | float
-    | None
     | Status
     | ErrorReply
     | Verbatim
     | LazyArray
+    | SetReply
     | NullArray
     | list["Reply"]
     | tuple["Reply", ...]
     | dict["Reply", "Reply"]
     | set["Reply"]
     | frozenset["Reply"]
+    | None
 )
 
 NULL_ARRAY: Final = NullArray()

@@ -1,0 +1,27 @@
+from typing import Self, final
+
+from protocol.replies import Reply
+
+@final
+class ReplySlots:
+    """Replies in the order asked, whatever the order in which they become known."""
+
+    def __new__(cls) -> Self: ...
+    @property
+    def open_count(self) -> int:
+        """Slots that are not filled."""
+    @property
+    def queued_bytes(self) -> int:
+        """About what waits behind the first open slot."""
+    def reply(self, reply: Reply, proto: int) -> int:
+        """The next reply, known at once; answers 0."""
+    def open(self, proto: int) -> int:
+        """The next reply's place, to be filled later under this RESP version; its number."""
+    def fill(self, slot: int, reply: Reply) -> bool:
+        """Give a slot its reply. True: it is the first, so there is something to send.
+
+        Raises:
+            KeyError: unknown or filled.
+        """
+    def clear(self) -> None:
+        """The connection is gone: forget all."""

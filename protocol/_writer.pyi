@@ -1,0 +1,19 @@
+from typing import Self, final
+
+from protocol.replies import Reply
+
+@final
+class ReplyBuffer:
+    """Bytes of replies; C code writes into it."""
+
+    def __new__(cls, *, tight: bool = False) -> Self: ...
+    def encode(self, reply: Reply, proto: int) -> int:
+        """Append a reply for RESP2 or RESP3; answers 0.
+
+        Raises:
+            TypeError: not a reply.
+            OverflowError: an integer beyond 64 bits.
+            RuntimeError: a LazyArray of another length than announced.
+        """
+    def take(self) -> bytes:
+        """All bytes that were not consumed, consuming them."""
