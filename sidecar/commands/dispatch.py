@@ -44,14 +44,15 @@ class ClientState:
 class Dispatcher:
     """Runs commands in the order that their keys ask for.
 
-    A connection has ``session``, ``reply(reply)``, ``open_slot()``, ``fill(slot, reply)`` and ``in_order``, which the
-    dispatcher turns off while a command of it is unresolved: then all its commands must come here.
+    A connection has ``session``, ``reply(reply)``, ``open_slot(family)``, ``fill(slot, reply)`` and ``in_order``, which
+    the dispatcher turns off while a command of it is unresolved: then all its commands must come here.
     """
 
-    __slots__ = ("_entries", "_exec", "_held_by_exec", "_locks", "_services", "tasks")
+    __slots__ = ("_add_command", "_entries", "_exec", "_held_by_exec", "_locks", "_services", "tasks")
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._add_command = services.counters.add_command
         self._entries = find_entries({b"exec": self._run_exec})
         self._exec = self._entries[b"exec"]
         self._held_by_exec = services.locks
@@ -77,6 +78,7 @@ class Dispatcher:
             connection.reply(transactions.enqueue(session, args))
             return
         session.last_command = entry.name
+        self._add_command(entry.family, 1)
         if entry is self._exec:
             try:
                 args = transactions.take_queue(session)  # type: ignore[assignment]  # EXEC's arguments are its commands
@@ -97,7 +99,7 @@ class Dispatcher:
         elif reply.reply is not PENDING:
             connection.reply(reply.reply)
         else:
-            slot = connection.open_slot()
+            slot = connection.open_slot(entry.family)
             ticket = _ConnectionTicket(order, entry, connection.session, args, keys, connection, slot)
             if keys or entry.barrier:
                 order.hold(keys, entry.barrier)
@@ -118,7 +120,7 @@ class Dispatcher:
             submit = order.submit
         else:
             submit = order.park
-        slot = connection.open_slot()
+        slot = connection.open_slot(entry.family)
         connection.in_order = False
         submit(_ConnectionTicket(order, entry, connection.session, args, keys, connection, slot))
 
@@ -180,7 +182,7 @@ class Dispatcher:
             entry = self._entries[args[0].lower()]
             if entry.subcommands is not None:
                 entry = entry.subcommands[args[1].lower()]
-            services.counters.add_command(entry.family, 1)
+            self._add_command(entry.family, 1)
             calls.append((entry, args, (args[1],) if entry.key_is_first else entry.keys_of(args)))
         return transactions.Transaction(session, calls, self._locks, self._perform).begin()
 
@@ -195,6 +197,7 @@ class Dispatcher:
 
     def _reject(self, session: Any, entry: Entry | None, error: ErrorReply) -> ErrorReply:
         """A command refused before it ran spoils the transaction that it stands in."""
+        self._add_command(0 if entry is None else entry.family, 1)
         if session.queue is not None:
             session.queue_failed = True
         if entry is not self._exec:
