@@ -62,6 +62,7 @@ class CouchbaseOrigin(Origin):
         username: str | None = None,
         password: Secret | None = None,
         bootstrap_timeout_s: float = 10.0,
+        longest_pause_s: float = 10.0,
     ) -> None:
         """Nothing is connected yet.
 
@@ -73,6 +74,7 @@ class CouchbaseOrigin(Origin):
             username: of a user who may read and write the bucket's documents.
             password: its password.
             bootstrap_timeout_s: how long one attempt to connect may take.
+            longest_pause_s: between attempts; the first pauses are shorter.
 
         Raises:
             OriginSetupError: the URL is not understood, or there are no credentials.
@@ -86,8 +88,15 @@ class CouchbaseOrigin(Origin):
         self._clock = clock
         self._dtype_of = dtype_of
         self._address_of = documents or default_address
-        self._connection = CouchbaseConnection(parsed, username, password, RawTranscoder(), bootstrap_timeout_s)
+        self._connection = CouchbaseConnection(
+            parsed, username, password, RawTranscoder(), bootstrap_timeout_s, longest_pause_s
+        )
         self._calls = CouchbaseCalls(clock)
+
+    @property
+    def connected(self) -> bool:
+        """The bucket was opened; from then on the SDK mends what breaks."""
+        return self._connection.connected
 
     async def start(self) -> None:
         self._connection.start()

@@ -24,7 +24,6 @@ from sidecar.origins.couchbase_url import CouchbaseUrl
 from sidecar.secret import Secret
 
 _FIRST_PAUSE_S = 0.25
-_LONGEST_PAUSE_S = 10.0
 _PROBE_EVERY_S = 1.0
 
 _log = logger("couchbase")
@@ -38,7 +37,13 @@ class CouchbaseConnection:
     """
 
     def __init__(
-        self, url: CouchbaseUrl, username: str, password: Secret, transcoder: Transcoder, bootstrap_timeout_s: float
+        self,
+        url: CouchbaseUrl,
+        username: str,
+        password: Secret,
+        transcoder: Transcoder,
+        bootstrap_timeout_s: float,
+        longest_pause_s: float,
     ) -> None:
         self.cause: Cause | None = None
         self._url = url
@@ -46,6 +51,7 @@ class CouchbaseConnection:
         self._password = password
         self._transcoder = transcoder
         self._bootstrap_timeout_s = bootstrap_timeout_s
+        self._longest_pause_s = longest_pause_s
         self._cluster: AsyncCluster | None = None
         self._bucket: AsyncBucket | None = None
         self._collections: dict[tuple[str, str], AsyncCollection] = {}
@@ -114,14 +120,14 @@ class CouchbaseConnection:
             self.cause = cause
 
     async def _connect(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pause_s = min(_FIRST_PAUSE_S, self._longest_pause_s)
         while not self._closed:
             error = await self._attempt()
             if error is None:
                 return
             self._tell(await self._explain(error))
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            pause_s = min(pause_s * 2, self._longest_pause_s)
 
     async def _attempt(self) -> CouchbaseException | None:
         """One bootstrap; the error, without the frames that would keep the dead cluster and its thread alive."""
@@ -174,7 +180,7 @@ class CouchbaseConnection:
             if cause is None:
                 _log.info("connected", bucket=self._url.bucket)
             elif cause is not Cause.CLOSED:
-                _log.warning("not connected", bucket=self._url.bucket, cause=cause.value)
+                _log.warning("not_connected", bucket=self._url.bucket, cause=cause.value)
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -22,7 +22,7 @@ async def _probe_host(host: str, port: int) -> Cause | None:
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             _, writer = await asyncio.open_connection(host, port)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # UnicodeError: a name that cannot be one
         return Cause.DNS
     except ConnectionRefusedError:
         return Cause.CONNECTION_REFUSED

@@ -44,7 +44,7 @@ class CouchbaseNode:
         self.topology = Topology(bucket)
         self.skew_s = 0  # added to the wall clock: lets a test pass an expiry without waiting
         self.documents = Documents(lambda: int(time.time()) + self.skew_s)
-        self.requests: Counter[str] = Counter()  # by opcode's name
+        self.requests: Counter[str] = Counter()  # by opcode's name; "durable": those that asked for it
         self.connections: set[Connection] = set()
         self.hanging = False
         self.applying = False
@@ -140,6 +140,8 @@ class Connection(asyncio.Protocol):
             self._node.requests[f"{request.opcode:#x}"] += 1
             return Response(status=Status.UNKNOWN_COMMAND)
         self._node.requests[opcode.name] += 1
+        if FrameInfo.DURABILITY in request.framing:
+            self._node.requests["durable"] += 1
         try:
             if opcode in _SESSION:
                 return _SESSION[opcode](self, request)
