@@ -40,7 +40,8 @@ def open_origin(
     if parts.scheme in ("couchbase", "couchbases"):
         from sidecar.origins.couchbase import CouchbaseOrigin  # 180 ms and 20 MB: only for its URL
 
-        return CouchbaseOrigin(url, clock=clock, dtype_of=dtype_of, documents=documents, **credentials)
+        origin: Origin = CouchbaseOrigin(url, clock=clock, dtype_of=dtype_of, documents=documents, **credentials)
+        return origin
     raise OriginSetupError(f"origin: found {parts.scheme or 'no scheme'!r}, expected {_EXPECTED}")
 
 

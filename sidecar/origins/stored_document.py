@@ -1,6 +1,7 @@
 """What a read shows of a stored document and what a write makes of it: one set of rules for SQLite and memory."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from sidecar.origins.base import (
     ABSENT,
@@ -91,9 +92,8 @@ def apply(write: Write, document: Document | None, now_ms: int, dtype_of: DtypeO
 
 def live(document: Document | None, now_ms: int) -> Document | None:
     """The document where clients can see it: not expired, and no hash without a live field."""
-    if document is None or (document.expiry_ms is not None and document.expiry_ms <= now_ms):
-        return None
-    return document if not document.is_json or is_present(document.body, now_ms) else None
+    document = _unexpired(document, now_ms)
+    return document if document is None or not document.is_json or is_present(document.body, now_ms) else None
 
 
 def kind_of(document: Document) -> bytes:
@@ -122,7 +122,9 @@ def _set_value(write: SetValue, document: Document | None, now_ms: int, dtype_of
 
 
 def _hash_set(write: HashSet, document: Document | None, now_ms: int, dtype_of: DtypeOf | None) -> Outcome:
-    before = live(document, now_ms)
+    before = _unexpired(document, now_ms)
+    if before is not None and before.expiry_ms is not None:
+        before = live(before, now_ms)  # the expiry of a hash without a live field died with it
     if before is not None and not before.is_json:
         return document, WRONG_TYPE
     body, expiry_ms = (None, None) if before is None else (before.body, before.expiry_ms)
@@ -138,7 +140,7 @@ def _hash_set(write: HashSet, document: Document | None, now_ms: int, dtype_of: 
 
 
 def _hash_delete(write: HashDelete, document: Document | None, now_ms: int, dtype_of: DtypeOf | None) -> Outcome:
-    before = live(document, now_ms)
+    before = _unexpired(document, now_ms)
     if before is None:
         return document, Applied(0)
     after = apply_hash_delete(before.body, write.fields, now_ms) if before.is_json else None
@@ -151,7 +153,7 @@ def _hash_delete(write: HashDelete, document: Document | None, now_ms: int, dtyp
 
 
 def _field_expire(write: FieldExpire, document: Document | None, now_ms: int, dtype_of: DtypeOf | None) -> Outcome:
-    before = live(document, now_ms)
+    before = _unexpired(document, now_ms)
     if before is None:
         return document, Applied([-2] * len(write.fields))
     after = None
@@ -202,6 +204,12 @@ def _get_and_delete(write: GetAndDelete, document: Document | None, now_ms: int,
     return None, Applied(before.body)
 
 
+def _unexpired(document: Document | None, now_ms: int) -> Document | None:
+    if document is None or (document.expiry_ms is not None and document.expiry_ms <= now_ms):
+        return None
+    return document
+
+
 def _with_expiry(document: Document, expiry_ms: int | None, now_ms: int) -> Document | None:
     """The document with another expiry; None when that lies in the past."""
     return None if expiry_ms is not None and expiry_ms <= now_ms else document._replace(expiry_ms=expiry_ms)
@@ -213,7 +221,7 @@ def _earlier(one_ms: int | None, other_ms: int | None) -> int | None:
     return min(one_ms, other_ms)
 
 
-_EFFECTS = {
+_EFFECTS: dict[type, Callable[[Any, Document | None, int, DtypeOf | None], Outcome]] = {
     SetValue: _set_value,
     HashSet: _hash_set,
     HashDelete: _hash_delete,
