@@ -36,14 +36,14 @@ class AdminServices(MetricSources, Protocol):
     Attributes:
         config: the effective configuration.
         exposition: renders the metrics.
-        invalidation: has ``invalidate(keys)`` and ``invalidate_match(pattern)``.
+        reads: has ``invalidate(keys)`` and ``invalidate_match(pattern)``.
         admin_token: None where none is asked for.
         started_at: seconds since the epoch.
     """
 
     config: Config
     exposition: Exposition
-    invalidation: Any
+    reads: Any
     clock: Clock
     admin_token: SecretFile | None
     started_at: float
@@ -180,10 +180,10 @@ class AdminServer:
         if (wanted.keys is None) == (wanted.match is None):
             return text(400, 'expected {"keys": [...]} or {"match": "..."}, one of the two')
         if wanted.keys is not None:
-            self._services.invalidation.invalidate([key.encode() for key in wanted.keys])
+            self._services.reads.invalidate([key.encode() for key in wanted.keys])
             return json({"invalidated": {"keys": len(wanted.keys)}})
         assert wanted.match is not None
-        self._services.invalidation.invalidate_match(wanted.match.encode())
+        self._services.reads.invalidate_match(wanted.match.encode())
         return json({"invalidated": {"match": wanted.match}})
 
     def _drain(self, _: Request) -> Response:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sidecar.flags import SETTINGS
 
 if TYPE_CHECKING:
-    from policies import Policy
+    from policies import CompiledPolicy
     from sidecar.config import Config
 
 DISTRIBUTION = "feature-sidecar"
@@ -173,7 +173,8 @@ def _policy_check(arguments: argparse.Namespace) -> int:
     policy = _policy(arguments.file)
     if policy is None:
         return FAILED
-    print(f"{arguments.file}: valid")
+    views, sets = len(policy.policy.views), len(policy.feature_sets)
+    print(f"{arguments.file}: valid, {views} feature views, {sets} feature sets")
     return OK
 
 
@@ -182,7 +183,7 @@ def _policy_explain(arguments: argparse.Namespace) -> int:
     if policy is None:
         return FAILED
     field = None if arguments.field is None else os.fsencode(arguments.field)
-    print(policy.compile().explain(os.fsencode(arguments.key), field))
+    print(policy.explain(os.fsencode(arguments.key), field))
     return OK
 
 
@@ -197,13 +198,13 @@ def _policy_import_feast(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _policy(path: str) -> "Policy | None":
-    """The policy, or None after its problems went to stderr."""
+def _policy(path: str) -> "CompiledPolicy | None":
+    """The compiled policy, or None after its problems went to stderr."""
     import policies
 
     try:
-        return policies.load(path)
-    except policies.PolicyError as exc:
+        return policies.load(path).compile()
+    except (policies.PolicyError, ValueError) as exc:
         print(exc, file=sys.stderr)
         return None
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sidecar import cgroup
 from sidecar.address import Address, TcpAddress
 from sidecar.flags import SETTINGS, Setting
-from sidecar.secret import Secret
+from sidecar.secret import Secret, SecretFile
 
 DEFAULT_MAX_MEMORY = 256 << 20
 CGROUP_SHARE = 0.6  # of the container's limit: the rest is Python, buffers and the kernel's share
@@ -59,6 +60,25 @@ class Config:
     def shown(self) -> list[tuple[str, str, str]]:
         """(name, value as text, source) of every setting; secrets say only that they are set."""
         return [(s.name, _shown(s, getattr(self, s.attribute)), self.sources[s.attribute]) for s in SETTINGS]
+
+    def origin_credentials(self) -> dict[str, Any]:
+        """What an origin behind a login is given, only what is set; empty for origins that ask for none.
+
+        Raises:
+            SecretFileError: the password's file cannot be used.
+        """
+        if urlsplit(self.origin).scheme not in ("couchbase", "couchbases"):
+            return {}
+        password = self.origin_password
+        if self.origin_password_file is not None:
+            password = Secret(SecretFile(self.origin_password_file).reveal())
+        given = {
+            "username": self.origin_username,
+            "password": password,
+            "certificate": self.origin_certificate,
+            "key": self.origin_key,
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
