@@ -177,7 +177,15 @@ class CouchbaseOrigin(Origin):
         answers: list[WriteAnswer] = [_NOT_REACHED] * len(writes)
         chains = [self._write_in_order(writes, ats, answers, deadline) for ats in by_key.values()]
         await self._calls.gather(chains, deadline)
-        return list(answers)
+        return self._explained(answers)
+
+    def _explained(self, answers: list[WriteAnswer]) -> list[WriteAnswer]:
+        """The answers as they are now; not sent for want of time gets the cause of that, once it is known."""
+        if _NOT_REACHED not in answers:
+            return list(answers)
+        self._connection.suspect()
+        not_sent = Refused(Refusal.NOT_SENT, self._connection.cause or Cause.TIMEOUT)
+        return [not_sent if answer == _NOT_REACHED else answer for answer in answers]
 
     async def _write_in_order(
         self, writes: Sequence[Write], ats: list[int], answers: list[WriteAnswer], deadline: Deadline

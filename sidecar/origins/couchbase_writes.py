@@ -8,7 +8,6 @@ A write that needs no look at the document (SET without conditions, DEL, EXPIRE)
 ever sent twice unless the server said that it did not apply the first.
 """
 
-import math
 from datetime import timedelta
 from typing import Any
 
@@ -201,5 +200,5 @@ class CouchbaseWrite:
         return options
 
     def _lifetime(self, expiry_ms: int) -> timedelta:
-        """Couchbase counts whole seconds from when it gets the request: rounded up, so that nothing dies early."""
-        return timedelta(seconds=max(1, math.ceil((expiry_ms - self._clock.wall_ms()) / 1000)))
+        """What to add to the server's whole-second clock to get the expiry, rounded up: nothing dies early."""
+        return timedelta(seconds=max(1, -(-expiry_ms // 1000) - self._clock.wall_ms() // 1000))

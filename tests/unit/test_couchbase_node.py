@@ -131,7 +131,9 @@ async def test_sub_document_operations_change_what_they_name_and_nothing_else(no
         await collection.mutate_in("k", [upsert("new", 1), insert("price", 2)])
     await collection.mutate_in("k", [upsert("deep.y", "z"), insert("`a.b`", True), remove("deep.x")])
     assert node.documents.by_key[0, b"k"].value == b'{"price":1.10,"deep":{"y":"z"},"a.b":true}'
-    found = await collection.lookup_in("k", [get("deep.y"), exists("none"), get("$document.CAS", xattr=True), get_full()])
+    found = await collection.lookup_in(
+        "k", [get("deep.y"), exists("none"), get("$document.CAS", xattr=True), get_full()]
+    )
     assert found.content_as[str](0) == "z"
     assert not found.exists(1)
     assert int(found.content_as[str](2), 16) == found.cas
