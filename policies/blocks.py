@@ -100,13 +100,15 @@ class BlockReader:
         node = self.take(name)
         return None if node is None else read_text(self.findings, node, self.place_of(name), expected, parse)
 
-    def items(self, name: str, expected: str) -> list[tuple[Node, Place]]:
-        """The items of a list with their places, none where it is not there."""
+    def items(self, name: str, expected: str, least: int = 0) -> list[tuple[Node, Place]]:
+        """The items of a list with their places; where it may not be empty, ``least`` says how many there must be."""
         node = self.take(name)
         if isinstance(node, Sequence):
             path = self.place_of(name).path
+            if len(node.items) < least:
+                self.findings.report(self.place_of(name), f"{len(node.items)} items", expected)
             return [(item, Place(item.line, f"{path}[{index}]")) for index, item in enumerate(node.items)]
-        if node is not None and not (isinstance(node, Scalar) and node.is_null):
+        if node is not None and (least or not (isinstance(node, Scalar) and node.is_null)):
             self.findings.report(self.place_of(name), node, expected)
         return []
 

@@ -22,6 +22,9 @@ from policies.yaml_tree import Node, YamlError, parse_yaml
 MAX_FILE_BYTES = 16 * 2**20  # a ConfigMap holds 1 MiB
 _NAME = re.compile(r"[\w.@/-]{1,128}")
 _EXPECTED_NAME = "a name of 1 to 128 letters, digits and _ . @ / -"
+_EXPECTED_PROJECT = "the Feast project's name"
+_EXPECTED_JOIN_KEYS = "a list of the entity's join keys"
+_EXPECTED_MEMBERS = "a list of at least two key patterns"
 _EXPECTED_KEYS = 'a quoted pattern such as "user:{user_id}"'
 
 
@@ -152,23 +155,21 @@ def _value(given: Given | None, default: Any) -> Any:
 
 def _read_feast(block: BlockReader) -> FeastHash | None:
     """The block ``feast``: a project and join keys. Feast sorts the join keys in its entity keys."""
-    for name, expected in (("project", "the Feast project's name"), ("join_keys", "a list of the entity's join keys")):
-        block.require(name, expected)
-    project = block.text("project", "the Feast project's name", _nonempty)
+    block.require("project", _EXPECTED_PROJECT)
+    block.require("join_keys", _EXPECTED_JOIN_KEYS)
+    project = block.text("project", _EXPECTED_PROJECT, _nonempty)
     hint = "Feast writes keys of version 3 since 0.40: set entity_key_serialization_version: 3 and materialize again"
     version = block.take("entity_key_serialization_version")
     if version is not None and str(version) != str(KEY_VERSION):
         place = block.place_of("entity_key_serialization_version")
         block.findings.report(place, version, str(KEY_VERSION), hint)
     names = []
-    for node, place in block.items("join_keys", "a list of the entity's join keys"):
+    for node, place in block.items("join_keys", _EXPECTED_JOIN_KEYS, least=1):
         name = read_text(block.findings, node, place, "the name of a join key", _nonempty) or ""
         if name in names:
             block.findings.report(place, f"{name} again", "each join key once")
         names.append(name)
     block.finish(_belongs)
-    if "join_keys" in block and not names:
-        block.findings.report(block.place_of("join_keys"), "no join key", "at least one")
     return FeastHash(project, tuple(sorted(names))) if project and names else None
 
 
@@ -191,23 +192,22 @@ def _read_feature(findings: Findings, name: str, node: Node, place: Place, feast
     if feast is not None and pattern.is_glob:
         hint = "Feast stores hashes of names: policy import-feast lists every feature"
         findings.report(place, f"the glob {name}", "a feature's whole name in a feast view", hint)
+    if feast is not None and dtype is not None:
+        findings.report(dtype.place, f"dtype {dtype.value}", "no dtype in a feast view, whose values are Feast's bytes")
     return Feature(pattern, settings, place, _value(dtype, None))
 
 
 def _read_set(findings: Findings, node: Node, place: Place) -> FeatureSet:
     """One item of ``feature_sets``."""
     block, name = _named(findings, node, place)
-    block.require("members", "a list of at least two key patterns")
+    block.require("members", _EXPECTED_MEMBERS)
     members: list[KeyPattern] = []
-    items = block.items("members", "a list of at least two key patterns")
-    for item, at in items:
+    for item, at in block.items("members", _EXPECTED_MEMBERS, least=2):
         pattern = read_text(findings, item, at, _EXPECTED_KEYS, parse_key_pattern)
         if pattern in members:
             findings.report(at, f'"{pattern}" again', "each member once")
         if pattern is not None:
             members.append(pattern)
-    if "members" in block and len(items) < 2:
-        findings.report(block.place_of("members"), f"{len(items)} members", "at least two key patterns")
     block.finish(_belongs)
     return FeatureSet(name, tuple(members), block.place)
 
