@@ -1,0 +1,47 @@
+"""Wakes many waiters at their deadlines with one timer for all whose deadlines share a millisecond."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from sidecar.clock import Clock
+
+Item = TypeVar("Item")
+_SLOT_NS = 1_000_000
+
+
+class Alarms(Generic[Item]):
+    """Calls ``on_due`` with each item at, or up to 1 ms after, its time.
+
+    An item cannot be taken out again: whoever is no longer interested says so in its own state. It is held until
+    its time comes.
+    """
+
+    __slots__ = ("_clock", "_loop", "_on_due", "_slots")
+
+    def __init__(self, loop: AbstractEventLoop, clock: Clock, on_due: Callable[[Item], None]) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._on_due = on_due
+        self._slots: dict[int, list[Item]] = {}
+
+    def add(self, at_ns: int, item: Item) -> None:
+        """Wake ``item`` at ``at_ns`` on the clock's scale."""
+        slot = -(-at_ns // _SLOT_NS)
+        items = self._slots.get(slot)
+        if items is not None:
+            items.append(item)
+            return
+        self._slots[slot] = [item]
+        self._arm(slot)
+
+    def _arm(self, slot: int) -> None:
+        delay_s = max(0, slot * _SLOT_NS - self._clock.now_ns()) / 1e9
+        self._loop.call_later(delay_s, self._ring, slot)
+
+    def _ring(self, slot: int) -> None:
+        if self._clock.now_ns() < slot * _SLOT_NS:  # the loop's clock runs ahead of ours by its resolution
+            self._arm(slot)
+            return
+        for item in self._slots.pop(slot):
+            self._on_due(item)

@@ -1,0 +1,69 @@
+"""What memory may answer now: its own freshness rules, and the consistency protocol's reservations on top."""
+
+from collections.abc import Set as AbstractSet
+
+from sidecar.clock import Clock, ceil_tick
+from sidecar.fetch.answers import ABSENT, Absent, Found
+from sidecar.fetch.coherence import Coherence
+from sidecar.fetch.memory_tier import MemoryTier, Window
+from sidecar.fetch.policy_numbers import PolicyNumbers
+
+_NOTHING: frozenset[bytes] = frozenset()
+
+
+class MemoryReads:
+    """Look-ups of the Python side. Each sees the time of its own moment, not of the poller's last turn."""
+
+    __slots__ = ("_clock", "_coherence", "_numbers", "_store")
+
+    def __init__(self, store: MemoryTier, coherence: Coherence, clock: Clock, numbers: PolicyNumbers) -> None:
+        self._store = store
+        self._coherence = coherence
+        self._clock = clock
+        self._numbers = numbers
+
+    def tell_time(self) -> None:
+        """Let the store know what time it is."""
+        self._store.set_time(ceil_tick(self._clock.now_ns()), self._clock.wall_ms())
+
+    def answer(self, key: bytes, fields: tuple[bytes, ...] | None, window: Window) -> Found | Absent | None:
+        """The whole answer, counted as a hit, stale or negative; None: memory may not or cannot give it."""
+        if key not in self._coherence.marks:
+            return self._store.lookup_counted(key, fields, window)
+        if self._coherence.is_reserved(key, fields):
+            return None
+        return self._store.lookup_counted(key, fields, window, self._reserved(key))
+
+    def kind(self, key: bytes) -> bytes | None:
+        """b"string" or b"hash" when a present entry is usable; None: the origin must be asked."""
+        return None if key in self._coherence.marks else self._store.any_usable(key)
+
+    def while_failing(self, key: bytes, fields: tuple[bytes, ...] | None) -> Found | Absent | None:
+        """What may be served while the origin fails; None: only an error.
+
+        Entries within their stale-if-error window; where some are missing and the policy says nil for all of those,
+        the others and nil.
+        """
+        answer = self.answer(key, fields, Window.ERROR)
+        if answer is not None:
+            return answer
+        if fields is None:
+            return ABSENT if self._numbers.nil_if_unavailable(key, None) else None
+        some = self._some(key, fields)
+        missing = [field for field in fields if field not in some]
+        if not self._numbers.nil_if_unavailable(key, missing):
+            return None
+        return Found({field: value for field, value in some.items() if value is not None}, whole=False)
+
+    def _some(self, key: bytes, fields: tuple[bytes, ...]) -> dict[bytes, bytes | None]:
+        """Those of the fields that are usable while the origin fails."""
+        if key not in self._coherence.marks:
+            return self._store.lookup_some(key, fields, Window.ERROR)
+        open_fields = tuple(field for field in fields if not self._coherence.is_reserved(key, (field,)))
+        if not open_fields:
+            return {}
+        return self._store.lookup_some(key, open_fields, Window.ERROR, self._reserved(key))
+
+    def _reserved(self, key: bytes) -> AbstractSet[bytes]:
+        """All fields that writes under way reserve; none of them reserves the whole document."""
+        return _NOTHING.union(*(mark.reserved or _NOTHING for mark in self._coherence.marks[key]))

@@ -1,0 +1,74 @@
+"""Puts the parts of the miss path together."""
+
+import asyncio
+from typing import NamedTuple
+
+from sidecar.clock import Clock
+from sidecar.fetch.coherence import STRIPES, Coherence
+from sidecar.fetch.lookup_counter import LookupCounter
+from sidecar.fetch.memory_tier import MemoryTier
+from sidecar.fetch.policy_numbers import PolicyHolder
+from sidecar.fetch.quarantine import Quarantine
+from sidecar.fetch.read_through import ReadThrough
+from sidecar.fetch.writes import Writes
+from sidecar.metrics.miss_path import MissPathCounters
+from sidecar.origins.base import Origin
+from sidecar.resilience.limiter import BoundedLimiter, Limiter
+
+BATCHES_AT_ONCE = 64  # of up to 1,000 documents each; a batch that hangs holds its place until its deadline
+
+
+class MissPath(NamedTuple):
+    """The parts that others talk to."""
+
+    reads: ReadThrough
+    writes: Writes
+    coherence: Coherence
+    quarantine: Quarantine
+
+
+def build_miss_path(
+    loop: asyncio.AbstractEventLoop,
+    clock: Clock,
+    store: MemoryTier,
+    origin: Origin,
+    policy: PolicyHolder,
+    lookups: LookupCounter,
+    counters: MissPathCounters,
+    read_limiter: Limiter | None = None,
+    write_limiter: Limiter | None = None,
+    stripes: int = STRIPES,
+) -> MissPath:
+    """Reads and writes over one store and one origin."""
+    coherence = Coherence(store, stripes)
+    reads = ReadThrough(
+        loop,
+        clock,
+        store,
+        origin,
+        policy,
+        coherence,
+        read_limiter or BoundedLimiter(BATCHES_AT_ONCE),
+        lookups,
+        counters,
+    )
+
+    def quarantine_ended(key: bytes) -> None:
+        coherence.settle(key)
+        reads.refill(key)
+
+    quarantine = Quarantine(loop, clock, quarantine_ended)
+    coherence.quarantined = quarantine
+    writes = Writes(
+        loop,
+        clock,
+        store,
+        origin,
+        policy,
+        coherence,
+        quarantine,
+        write_limiter or BoundedLimiter(BATCHES_AT_ONCE),
+        counters,
+        reads.write_ended,
+    )
+    return MissPath(reads, writes, coherence, quarantine)

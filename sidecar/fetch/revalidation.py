@@ -1,0 +1,60 @@
+"""Refreshing behind a stale answer: one origin read for the whole row, that nobody waits for."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Iterable
+
+from sidecar.clock import Clock
+from sidecar.fetch.alarms import Alarms
+from sidecar.fetch.failing_rows import FailingRows
+from sidecar.fetch.memory_tier import MemoryTier
+from sidecar.fetch.policy_numbers import PolicyNumbers
+from sidecar.fetch.singleflight import Singleflight
+from sidecar.resilience.deadline import Deadline
+
+
+class Revalidation:
+    """Begins refills, and lets memory hand out the next one when one came to nothing."""
+
+    __slots__ = ("_clock", "_failing", "_numbers", "_refreshable", "_singleflight", "_store")
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        clock: Clock,
+        store: MemoryTier,
+        numbers: PolicyNumbers,
+        singleflight: Singleflight,
+        failing: FailingRows,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._numbers = numbers
+        self._singleflight = singleflight
+        self._failing = failing
+        self._refreshable: Alarms[bytes] = Alarms(loop, clock, store.clear_refreshing)
+
+    def revalidate(self, keys: Iterable[bytes]) -> None:
+        """A stale entry of each was served."""
+        now_ns = self._clock.now_ns()
+        for key in keys:
+            failing = self._failing.state(key)
+            if failing is not None and now_ns < failing[0]:
+                self.failed(key, failing[0])
+            else:
+                self.refill(key)
+
+    def refill(self, key: bytes) -> None:
+        """Read the row for memory's sake. Where too much waits already it is left out."""
+        if self._singleflight.is_full():
+            self.came_to_nothing(key)
+            return
+        deadline = Deadline.after(self._numbers.current.deadline_ms(key), self._clock.now_ns())
+        self._singleflight.refill(key, deadline)
+
+    def came_to_nothing(self, key: bytes) -> None:
+        """The refill's answer was not kept: the next stale hit asks for another."""
+        self._store.clear_refreshing(key)
+
+    def failed(self, key: bytes, retry_at_ns: int) -> None:
+        """The refill failed: stale hits ask for no other before ``retry_at_ns``."""
+        self._refreshable.add(retry_at_ns, key)

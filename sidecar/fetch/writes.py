@@ -1,0 +1,243 @@
+"""Writes: all of a turn leave as one ``write_many``; those on one key in order, one batch of them at a time.
+
+A reply is the origin's word. Memory follows the origin: what a write reserves is not read from memory from the
+moment it is submitted until its outcome is known, then it is what was written, or gone.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from sidecar.clock import Clock, floor_tick
+from sidecar.fetch.alarms import Alarms
+from sidecar.fetch.coherence import Coherence, Mark
+from sidecar.fetch.memory_tier import MemoryTier
+from sidecar.fetch.policy_numbers import PolicyHolder
+from sidecar.fetch.quarantine import Quarantine
+from sidecar.fetch.written import reserved_by, show_written
+from sidecar.metrics.miss_path import MissPathCounters
+from sidecar.origins.base import (
+    UNKNOWN,
+    Applied,
+    Cause,
+    Origin,
+    OriginTimeout,
+    OriginUnavailable,
+    Refusal,
+    Refused,
+    Unknown,
+    Write,
+    WriteAnswer,
+)
+from sidecar.resilience.deadline import Deadline
+from sidecar.resilience.limiter import Limiter
+
+MAX_WAITING_WRITES = 10_000  # as many as reads may wait; beyond, OVERLOADED
+MAX_WRITES_PER_BATCH = 1000  # as many as an origin's reads per fetch
+
+Then = Callable[[WriteAnswer], None]
+
+
+class _Submitted:
+    """A write that was submitted. ``then`` None: it was answered; ``in_the_air``: the origin may have it."""
+
+    __slots__ = ("deadline", "in_the_air", "mark", "then", "write")
+
+    def __init__(self, write: Write, then: Then, deadline: Deadline, mark: Mark) -> None:
+        self.write = write
+        self.then: Then | None = then
+        self.deadline = deadline
+        self.mark = mark
+        self.in_the_air = False
+
+
+class Writes:
+    """The write side of the miss path.
+
+    Args:
+        write_ended: told of each key when a write of it has ended and memory shows it.
+        limiter: places at the origin, one a batch.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        store: MemoryTier,
+        origin: Origin,
+        policy: PolicyHolder,
+        coherence: Coherence,
+        quarantine: Quarantine,
+        limiter: Limiter,
+        counters: MissPathCounters,
+        write_ended: Callable[[bytes], None],
+        max_waiting: int = MAX_WAITING_WRITES,
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._store = store
+        self._origin = origin
+        self._policy = policy
+        self._coherence = coherence
+        self._quarantine = quarantine
+        self._limiter = limiter
+        self._counters = counters
+        self._write_ended = write_ended
+        self._max_waiting = max_waiting
+        self._queue: deque[_Submitted] = deque()
+        self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order
+        self._waiting = 0  # submitted and not sent
+        self._flush_is_due = False
+        self._deadlines: Alarms[_Submitted] = Alarms(loop, clock, self._on_deadline)
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
+
+    def submit(self, write: Write, then: Then, deadline: Deadline | None = None) -> None:
+        """Apply ``write`` after all earlier ones on its key.
+
+        Args:
+            then: called once with Applied, Refused or Unknown. What it raises is logged.
+            deadline: None: the policy's write deadline. Past it the outcome is Unknown, or Refused(NOT_SENT) where
+                it had not been sent.
+        """
+        key = write.key
+        if deadline is None:
+            deadline = Deadline.after(self._policy.current.write_deadline_ms(key), self._clock.now_ns())
+        if self._waiting >= self._max_waiting:
+            self._tell(then, Refused(Refusal.NOT_SENT, Cause.OVERLOADED))
+            return
+        submitted = _Submitted(write, then, deadline, self._coherence.begin_write(key, reserved_by(write)))
+        self._waiting += 1
+        self._queue.append(submitted)
+        self._deadlines.add(deadline.at_ns, submitted)
+        self._flush_soon()
+
+    async def apply(self, write: Write) -> WriteAnswer:
+        """``submit`` and wait. Being cancelled does not take the write back."""
+        future: asyncio.Future[WriteAnswer] = self._loop.create_future()
+        self.submit(write, lambda answer: None if future.done() else future.set_result(answer))
+        return await future
+
+    def flush(self) -> None:
+        """The turn is over: all its writes leave as one batch, as far as there are places."""
+        self._flush_is_due = False
+        while self._queue and self._limiter.try_acquire():
+            batch = self._take_batch()
+            if not batch:
+                self._limiter.release(True, 0)
+                continue
+            task = self._loop.create_task(self._apply(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _take_batch(self) -> list[_Submitted]:
+        """The writes that may leave now. Those whose key is in the air already wait behind it."""
+        batch: list[_Submitted] = []
+        own: set[bytes] = set()
+        queue, behind = self._queue, self._behind
+        while queue and len(batch) < MAX_WRITES_PER_BATCH:
+            submitted = queue.popleft()
+            if submitted.then is None:  # its deadline passed before it could be sent
+                continue
+            key = submitted.write.key
+            if key in own:
+                batch.append(submitted)
+            elif key in behind:
+                behind[key].append(submitted)
+            else:
+                own.add(key)
+                behind[key] = []
+                batch.append(submitted)
+        for submitted in batch:
+            submitted.in_the_air = True
+        self._waiting -= len(batch)
+        return batch
+
+    def _flush_soon(self) -> None:
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self.flush)
+
+    async def _apply(self, batch: list[_Submitted]) -> None:
+        """Hand a batch to the origin, then settle every write of it."""
+        sent_ns = self._clock.now_ns()
+        answers: list[WriteAnswer] = [UNKNOWN] * len(batch)  # also if we are cancelled: the process ends
+        self._counters.in_flight += 1
+        try:
+            answers = await self._ask(batch)
+        except OriginUnavailable as error:
+            answers = [Refused(Refusal.NOT_SENT, error.cause)] * len(batch)
+        except OriginTimeout:
+            pass
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "the origin broke its contract", "exception": error})
+        finally:
+            took_ns = self._clock.now_ns() - sent_ns
+            self._counters.in_flight -= 1
+            self._counters.batch("write", took_ns / 1e9)
+            self._limiter.release(not any(type(answer) is Unknown for answer in answers), took_ns)
+            self._settle(batch, answers, floor_tick(sent_ns))
+
+    async def _ask(self, batch: list[_Submitted]) -> list[WriteAnswer]:
+        deadline = max(submitted.deadline for submitted in batch)
+        answers = await self._origin.write_many([submitted.write for submitted in batch], deadline)
+        if len(answers) != len(batch):
+            raise ValueError(f"{len(answers)} answers to {len(batch)} writes")
+        return answers
+
+    def _settle(self, batch: list[_Submitted], answers: list[WriteAnswer], sent_tick: int) -> None:
+        """Bring memory up to date, send what waited behind, then tell those who wait."""
+        wall_ms = self._clock.wall_ms()
+        for submitted, answer in zip(batch, answers, strict=True):
+            self._show(submitted, answer, sent_tick, wall_ms)
+        keys = dict.fromkeys(submitted.write.key for submitted in batch)
+        for key in keys:
+            self._queue.extendleft(reversed(self._behind.pop(key)))  # older than any write of the key in the queue
+        if self._queue:
+            self._flush_soon()
+        for submitted, answer in zip(batch, answers, strict=True):
+            then, submitted.then = submitted.then, None
+            if then is not None:
+                self._tell(then, answer)
+        for key in keys:
+            self._write_ended(key)
+
+    def _show(self, submitted: _Submitted, answer: WriteAnswer, sent_tick: int, wall_ms: int) -> None:
+        """What the outcome of one write does to memory."""
+        write = submitted.write
+        key = write.key
+        may_install = self._coherence.end_write(key, submitted.mark)
+        if type(answer) is Applied:
+            self._counters.request("write", "applied")
+            row_rule = self._policy.current.row_rule(key)
+            show_written(self._store, write, answer.result, sent_tick, row_rule, wall_ms, may_install)
+        elif type(answer) is Refused:
+            self._counters.request("write", "refused")
+            if answer.reason is Refusal.WRONG_TYPE:  # memory may hold the other kind
+                self._store.drop(key)
+        else:
+            self._counters.request("write", "unknown")
+            self._store.drop(key)
+            self._quarantine.add(key, submitted.deadline.budget_ms)
+        self._coherence.show(key)
+
+    def _on_deadline(self, submitted: _Submitted) -> None:
+        """Time is up: not sent is certain, in the air is unknown, and its mark stays until the origin is done."""
+        then, submitted.then = submitted.then, None
+        if then is None:
+            return
+        if submitted.in_the_air:
+            self._tell(then, UNKNOWN)
+            return
+        key = submitted.write.key
+        self._waiting -= 1
+        self._coherence.end_write(key, submitted.mark)
+        self._coherence.show(key)
+        self._tell(then, Refused(Refusal.NOT_SENT, Cause.TIMEOUT))
+        self._write_ended(key)
+
+    def _tell(self, then: Then, answer: WriteAnswer) -> None:
+        """One who raises costs the others nothing."""
+        try:
+            then(answer)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a writer failed on its answer", "exception": error})
