@@ -1,7 +1,7 @@
 """RESP2 and RESP3 without I/O: parsing, commands, replies."""
 
 from protocol._decimal import parse_integer
-from protocol._parser import FieldLists
+from protocol._field_lists import FieldLists
 from protocol._session import Session
 from protocol.command_spec import CommandSpec
 from protocol.commands import COMMANDS, FAMILIES, command

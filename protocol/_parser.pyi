@@ -1,23 +1,14 @@
 from enum import IntEnum
 from typing import Self, final
 
+from protocol._field_lists import FieldLists
+
 class ParseResult(IntEnum):
     """What a step of the parser found."""
 
     NEED_DATA = 0
     COMMAND = 1
     VIOLATION = 2
-
-@final
-class FieldLists:
-    """Field lists of HMGET that were seen twice, so that they need no parsing: one object a process."""
-
-    def __new__(cls) -> Self: ...
-    def free_retired(self) -> None:
-        """Free what was replaced; only while no command that was parsed is still held."""
-    @property
-    def known(self) -> int:
-        """How many lists are remembered."""
 
 @final
 class RequestParser:

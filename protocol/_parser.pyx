@@ -10,14 +10,14 @@ sdssplitargs), with one difference: a limit on a line's length holds however the
 """
 
 cimport cython
-import os
-
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memchr, memcpy
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from protocol._decimal cimport parse_int64
+from protocol._field_lists cimport FieldLists
+from protocol._inline cimport unquote_word
 
 cdef enum:
     MAX_ARGS = 1024 * 1024               # Redis's own cap until 7.0; 2**31 since
@@ -28,152 +28,6 @@ cdef enum:
     FIRST_ARGS = 8
     KEPT_ARGS = 512                      # an idle connection keeps at most 8 KiB of them
     HMGET_FIELDS = 4                     # shorter lists are parsed as fast as they are found
-    SETS = 64
-    WAYS = 4
-    SEEN = 1024
-    RETIRED = 64
-    MAX_LIST_BYTES = 16 * 1024
-    MAX_LIST_FIELDS = 1024
-    HASHED_BYTES = 256
-    LEAST_FIELD_BYTES = 6                # $0 CRLF CRLF
-
-
-cdef inline uint64_t load64(const uint8_t* data) noexcept nogil:
-    cdef uint64_t word
-    memcpy(&word, data, 8)
-    return word
-
-
-@cython.final
-cdef class FieldLists:
-    def __cinit__(self):
-        self.capacity = SETS * WAYS
-        self.used = 0
-        self.next_id = 1
-        self.retired_count = 0
-        self.seed = int.from_bytes(os.urandom(8), "little")     # clients must not choose which lists collide
-        self.sets = <FieldList**>calloc(self.capacity, sizeof(FieldList*))
-        self.seen = <uint64_t*>calloc(SEEN, sizeof(uint64_t))
-        self.retired = <FieldList**>calloc(RETIRED, sizeof(FieldList*))
-        if self.sets == NULL or self.seen == NULL or self.retired == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        cdef uint32_t i
-        if self.sets != NULL:
-            for i in range(self.capacity):
-                free(self.sets[i])
-        if self.retired != NULL:
-            self.free_retired()
-        free(self.sets)
-        free(self.seen)
-        free(self.retired)
-
-    cdef uint64_t hash_list(self, const uint8_t* raw, uint32_t count) noexcept:
-        """Of the bytes that certainly belong to the list: its whole length is not known before it is parsed."""
-        cdef size_t size = <size_t>count * LEAST_FIELD_BYTES
-        cdef uint64_t one = self.seed ^ count
-        cdef uint64_t two = self.seed + 0x9E3779B97F4A7C15u
-        cdef size_t at = 0
-        if size > HASHED_BYTES:
-            size = HASHED_BYTES
-        while at + 16 <= size:           # two lanes, so that the multiplications overlap
-            one = (one ^ load64(raw + at)) * 0x9E3779B97F4A7C15u
-            two = (two ^ load64(raw + at + 8)) * 0xC2B2AE3D27D4EB4Fu
-            one ^= one >> 32
-            two ^= two >> 29
-            at += 16
-        one ^= two * 0x165667B19E3779F9u
-        one ^= one >> 31
-        one *= 0x9E3779B97F4A7C15u
-        return one ^ (one >> 32)
-
-    cdef FieldList* match(self, const uint8_t* raw, size_t available, uint32_t count) noexcept:
-        cdef uint64_t hashed
-        cdef FieldList** places
-        cdef FieldList* known
-        cdef int way
-        if self.used == 0 or count > MAX_LIST_FIELDS or available < <size_t>count * LEAST_FIELD_BYTES:
-            return NULL
-        hashed = self.hash_list(raw, count)
-        places = self.sets + (hashed & (SETS - 1)) * WAYS
-        for way in range(WAYS):
-            known = places[way]
-            if known != NULL and known.hash == hashed and known.count == count and known.raw_size <= available \
-                    and memcmp(known.raw, raw, known.raw_size) == 0:
-                known.matches += known.matches < 0xFFFFFFFFu
-                return known
-        return NULL
-
-    cdef void note(self, const uint8_t* raw, uint32_t raw_size, const Arg* fields, uint32_t count) noexcept:
-        cdef uint64_t hashed
-        cdef FieldList** places
-        cdef FieldList** place = NULL
-        cdef FieldList* known
-        cdef int way
-        if count > MAX_LIST_FIELDS or raw_size > MAX_LIST_BYTES:
-            return
-        hashed = self.hash_list(raw, count)
-        if self.seen[(hashed >> 32) & (SEEN - 1)] != hashed:
-            self.seen[(hashed >> 32) & (SEEN - 1)] = hashed
-            return
-        places = self.sets + (hashed & (SETS - 1)) * WAYS
-        for way in range(WAYS):
-            known = places[way]
-            if known == NULL:
-                place = places + way
-                break
-            if known.hash == hashed and known.raw_size == raw_size and memcmp(known.raw, raw, raw_size) == 0:
-                return                   # it was not matched because it came in pieces
-        if place == NULL:
-            if self.retired_count == RETIRED:
-                return
-            place = places
-            for way in range(WAYS):
-                if places[way].matches < place[0].matches:
-                    place = places + way
-            for way in range(WAYS):
-                places[way].matches >>= 1
-        known = make_list(raw, raw_size, fields, count)
-        if known == NULL:
-            return
-        known.hash = hashed
-        known.id = self.next_id
-        self.next_id += 1
-        if place[0] != NULL:
-            self.retired[self.retired_count] = place[0]
-            self.retired_count += 1
-        else:
-            self.used += 1
-        place[0] = known
-
-    cpdef void free_retired(self) noexcept:
-        while self.retired_count:
-            self.retired_count -= 1
-            free(self.retired[self.retired_count])
-
-    @property
-    def known(self):
-        return self.used
-
-
-cdef FieldList* make_list(const uint8_t* raw, uint32_t raw_size, const Arg* fields, uint32_t count) noexcept:
-    """One block: the struct, offsets, sizes, raw bytes. NULL: no memory."""
-    cdef FieldList* made = <FieldList*>malloc(sizeof(FieldList) + count * 2 * sizeof(uint32_t) + raw_size)
-    cdef uint32_t i
-    if made == NULL:
-        return NULL
-    made.count = count
-    made.raw_size = raw_size
-    made.matches = 1
-    made.offsets = <uint32_t*>(made + 1)
-    made.sizes = made.offsets + count
-    made.raw = <uint8_t*>(made.sizes + count)
-    memcpy(made.raw, raw, raw_size)
-    for i in range(count):
-        made.offsets[i] = <uint32_t>(fields[i].data - raw)
-        made.sizes[i] = fields[i].size
-    return made
 
 
 cdef inline const uint8_t* short_length(const uint8_t* at, const uint8_t* end, int64_t* value) noexcept nogil:
@@ -590,60 +444,3 @@ cdef class RequestParser:
         cdef uint32_t i
         self.expand()
         return [PyBytes_FromStringAndSize(<const char*>self.args[i].data, self.args[i].size) for i in range(self.argc)]
-
-
-cdef const uint8_t* unquote_word(const uint8_t* at, const uint8_t* end, uint8_t** to) noexcept nogil:
-    """Copy one word without its quotes to `to`, which then stands behind it; returns where it ended, NULL: unbalanced.
-
-    Writes at most one byte for each byte read, which is why storage as large as the line is enough. A NUL ends the line, as in Redis.
-    """
-    cdef uint8_t quote = 0
-    cdef uint8_t byte
-    while True:
-        byte = at[0] if at < end else 0
-        if quote == 0:
-            if byte == 0 or byte == c" " or byte == 10 or byte == 13 or byte == 9:
-                return at
-            if byte == c'"' or byte == c"'":
-                quote = byte
-                at += 1
-                continue
-        elif byte == 0:
-            return NULL
-        elif byte == quote:
-            at += 1
-            byte = at[0] if at < end else 0
-            if byte != 0 and byte != c" " and not 9 <= byte <= 13:
-                return NULL              # a closing quote must be followed by a space or nothing at all
-            return at
-        elif quote == c'"' and byte == c"\\" and end - at >= 4 and at[1] == c"x" and hex_digit(at[2]) >= 0 and hex_digit(at[3]) >= 0:
-            byte = <uint8_t>(hex_digit(at[2]) * 16 + hex_digit(at[3]))
-            at += 3
-        elif quote == c'"' and byte == c"\\" and end - at >= 2 and at[1] != 0:
-            at += 1
-            byte = escaped(at[0])
-        elif quote == c"'" and byte == c"\\" and end - at >= 2 and at[1] == c"'":
-            at += 1
-            byte = c"'"
-        to[0][0] = byte
-        to[0] += 1
-        at += 1
-
-
-cdef inline int hex_digit(uint8_t byte) noexcept nogil:
-    if c"0" <= byte <= c"9":
-        return byte - c"0"
-    byte |= 0x20
-    return byte - c"a" + 10 if c"a" <= byte <= c"f" else -1
-
-
-cdef inline uint8_t escaped(uint8_t byte) noexcept nogil:
-    if byte == c"n":
-        return 10
-    if byte == c"r":
-        return 13
-    if byte == c"t":
-        return 9
-    if byte == c"b":
-        return 8
-    return 7 if byte == c"a" else byte

@@ -1,6 +1,6 @@
 """One client's conversation without its socket: parser, reply slots and what HELLO, AUTH, CLIENT and MULTI set."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from protocol._parser cimport FieldLists, RequestParser
+from protocol._parser cimport RequestParser
 from protocol._slots cimport ReplySlots
 from protocol._writer cimport ReplyBuffer
 
@@ -26,5 +26,6 @@ cdef class Session:
     cpdef void authenticate(self)
     cpdef void reset(self)           # RESET: back to RESP2, no name, out of MULTI; authentication kept only where no password is set
     cpdef void violated(self)        # the parser said VIOLATION: its error goes behind the replies owed, and the session closes
+    cdef readonly uint32_t list_id   # of the field list that next_command found remembered; 0: parsed in full
     cdef bytes fed                   # what Python fed and the parser still points into
     cdef void start_over(self) noexcept

@@ -1,6 +1,6 @@
 from typing import Self, final
 
-from protocol._parser import FieldLists
+from protocol._field_lists import FieldLists
 from protocol._slots import ReplySlots
 
 @final
@@ -48,6 +48,9 @@ class Session:
     @property
     def slots(self) -> ReplySlots: ...
     @property
+    def list_id(self) -> int:
+        """Number of the remembered field list that the last command had; 0: it was parsed in full."""
+    @property
     def mid_request(self) -> bool:
         """An incomplete request is held."""
     @property
@@ -70,5 +73,5 @@ class Session:
         Raises:
             ProtocolViolation: the peer broke the framing; its error is in the output and the session closes.
         """
-    def take_output(self) -> bytes:
-        """All replies up to the first open slot."""
+    def take_output(self, limit: int | None = None) -> bytes:
+        """Replies up to the first open slot; with a limit no more than it and one element, the rest later."""

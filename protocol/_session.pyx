@@ -1,10 +1,11 @@
 """One client's conversation without its socket, see the .pxd."""
 
 cimport cython
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from protocol._parser cimport COMMAND, NEED_DATA, FieldLists, ParseResult, RequestParser
+from protocol._field_lists cimport FieldLists
+from protocol._parser cimport COMMAND, NEED_DATA, ParseResult, RequestParser
 from protocol._slots cimport ReplySlots
 from protocol.errors import ProtocolViolation
 from protocol.replies import ErrorReply
@@ -24,6 +25,7 @@ cdef class Session:
         self.needs_password = needs_password
         self.closing = False
         self.fed = None
+        self.list_id = 0
         self.lib_name = self.lib_version = b""
         self.peer = self.local = ""
         self.connected_at = self.last_command_at = 0.0
@@ -66,6 +68,7 @@ cdef class Session:
             return None
         result = self.parser.next_command()
         if result == COMMAND:
+            self.list_id = 0 if self.parser.field_list == NULL else self.parser.field_list.id
             return self.parser.arguments()
         if result == NEED_DATA:
             self.parser.release()
@@ -74,8 +77,8 @@ cdef class Session:
         self.violated()
         raise ProtocolViolation(self.parser.violation)
 
-    def take_output(self):
-        self.slots.pump(<size_t>-1)
+    def take_output(self, limit=None):
+        self.slots.pump(<size_t>-1 if limit is None else limit)
         return self.slots.ready.take()
 
     @property

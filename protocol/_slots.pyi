@@ -15,6 +15,8 @@ class ReplySlots:
         """About what waits behind the first open slot."""
     def reply(self, reply: Reply, proto: int) -> int:
         """The next reply, known at once; answers 0."""
+    def append_bytes(self, finished: bytes) -> None:
+        """The next reply, already as bytes."""
     def open(self, proto: int) -> int:
         """The next reply's place, to be filled later under this RESP version; its number."""
     def fill(self, slot: int, reply: Reply) -> bool:

@@ -145,6 +145,9 @@ cdef class ReplySlots:
         self.queued_bytes += size
         return 0
 
+    def append_bytes(self, bytes finished not None):
+        self.append(<const uint8_t*>PyBytes_AS_STRING(finished), PyBytes_GET_SIZE(finished))
+
     cpdef int reply(self, object reply, int proto) except -1:
         cdef uint64_t slot
         if not self.queue and not is_container(reply) and not is_large(reply):
