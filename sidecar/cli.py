@@ -174,7 +174,7 @@ def _policy_check(arguments: argparse.Namespace) -> int:
     if policy is None:
         return FAILED
     views, sets = len(policy.policy.views), len(policy.feature_sets)
-    print(f"{arguments.file}: valid, {views} feature views, {sets} feature sets")
+    print(f"{arguments.file}: valid; feature views: {views}, feature sets: {sets}")
     return OK
 
 

@@ -21,8 +21,24 @@ def test_an_address_is_read_and_written_alike(text: str, address: object):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "6379", "127.0.0.1:6379", "http://h:1", "tcp://h", "tcp://:1", "tcp://h:", "tcp://h:65536", "tcp://h:-1", "tcp://h:+1",
-     "tcp://::1:5", "tcp://u@h:1", "tcp://h/p:1", "unix://run/s.sock", "unix:/s", "unix:///" + "x" * 107],
+    [
+        "",
+        "6379",
+        "127.0.0.1:6379",
+        "http://h:1",
+        "tcp://h",
+        "tcp://:1",
+        "tcp://h:",
+        "tcp://h:65536",
+        "tcp://h:-1",
+        "tcp://h:+1",
+        "tcp://::1:5",
+        "tcp://u@h:1",
+        "tcp://h/p:1",
+        "unix://run/s.sock",
+        "unix:/s",
+        "unix:///" + "x" * 107,
+    ],
 )
 def test_what_is_no_address_is_refused_with_what_was_found(text: str):
     """Each names what was found and what is expected."""
@@ -36,7 +52,9 @@ def test_loopback_in_all_its_forms(host: str):
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "fe80::1%eth0", "localhost.evil.org", "127.0.0.1.evil.org", ""])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "10.0.0.1", "::", "fe80::1%eth0", "localhost.evil.org", "127.0.0.1.evil.org", ""]
+)
 def test_everything_else_is_not_loopback(host: str):
     """Names are not resolved: only what is certain counts."""
     assert not is_loopback(host)

@@ -17,11 +17,15 @@ def tree(root: Path, groups: str, limits: dict[str, str]) -> Path:
 
 def test_version_2_takes_the_smallest_limit_on_the_way_up(tmp_path: Path):
     """A pod's limit binds its containers even where theirs is larger."""
-    root = tree(tmp_path, "0::/pod/app\n", {
-        "sys/fs/cgroup/pod/app/memory.max": "max\n",
-        "sys/fs/cgroup/pod/memory.max": "104857600\n",
-        "sys/fs/cgroup/memory.max": "999999999\n",
-    })
+    root = tree(
+        tmp_path,
+        "0::/pod/app\n",
+        {
+            "sys/fs/cgroup/pod/app/memory.max": "max\n",
+            "sys/fs/cgroup/pod/memory.max": "104857600\n",
+            "sys/fs/cgroup/memory.max": "999999999\n",
+        },
+    )
     assert memory_limit_bytes(root) == 104857600
 
 

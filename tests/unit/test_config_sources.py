@@ -38,7 +38,9 @@ def test_flags_win_over_environment_over_file_over_default(tmp_path: Path):
     """Each source is used where the ones above it are silent."""
     file = tmp_path / "sidecar.yaml"
     file.write_text("max-clients: 1\nlog-level: error\nidle-timeout: 9s\n")
-    found = config.load({"config": str(file), "max_clients": "3"}, {"SIDECAR_MAX_CLIENTS": "2", "SIDECAR_LOG_LEVEL": "debug"})
+    found = config.load(
+        {"config": str(file), "max_clients": "3"}, {"SIDECAR_MAX_CLIENTS": "2", "SIDECAR_LOG_LEVEL": "debug"}
+    )
     assert (found.max_clients, found.sources["max_clients"]) == (3, "flag")
     assert (found.log_level, found.sources["log_level"]) == ("debug", "environment")
     assert (found.idle_timeout, found.sources["idle_timeout"]) == (9.0, "file")
@@ -74,12 +76,14 @@ def test_every_problem_is_told_at_once_with_its_place(tmp_path: Path):
     file = tmp_path / "sidecar.yaml"
     file.write_text("idle-timeout: 30\nmax-memroy: 64MiB\n")
     found = problems_of({"config": str(file), "max_memory": "64"}, {"SIDECAR_LOG_LEVEL": "loud"})
-    assert sorted(found) == sorted([
-        f"{file}:2 max-memroy: is not a setting; `feature-sidecar config` lists the settings",
-        f"{file}:1 idle-timeout: found '30', expected a duration with a unit such as 30s or 1h",
-        "--max-memory: found '64', expected a size with a unit such as 64MiB or 512KiB",
-        "SIDECAR_LOG_LEVEL: found 'loud', expected one of debug, info, warning, error",
-    ])
+    assert sorted(found) == sorted(
+        [
+            f"{file}:2 max-memroy: is not a setting; `feature-sidecar config` lists the settings",
+            f"{file}:1 idle-timeout: found '30', expected a duration with a unit such as 30s or 1h",
+            "--max-memory: found '64', expected a size with a unit such as 64MiB or 512KiB",
+            "SIDECAR_LOG_LEVEL: found 'loud', expected one of debug, info, warning, error",
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,9 @@ def test_an_empty_file_sets_nothing(tmp_path: Path):
     assert config.load({"config": str(file)}, {}).max_clients == 10000
 
 
-@pytest.mark.parametrize("address", ["tcp://0.0.0.0:6379", "tcp://10.1.2.3:6379", "tcp://[::]:6379", "tcp://example.org:1"])
+@pytest.mark.parametrize(
+    "address", ["tcp://0.0.0.0:6379", "tcp://10.1.2.3:6379", "tcp://[::]:6379", "tcp://example.org:1"]
+)
 def test_listening_beyond_loopback_needs_a_password(address: str):
     """Anyone who reaches the port could read and write every feature."""
     (problem,) = problems_of({"listen": [address]}, {})
@@ -123,7 +129,9 @@ def test_listening_beyond_loopback_needs_a_password(address: str):
     assert config.load({"listen": [address], "requirepass_file": "/run/secret"}, {}).listen
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "tcp://127.8.9.1:1", "tcp://[::1]:1", "tcp://localhost:1", "unix:///x"])
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:0", "tcp://127.8.9.1:1", "tcp://[::1]:1", "tcp://localhost:1", "unix:///x"]
+)
 def test_loopback_needs_no_password(address: str):
     """Loopback in all its forms, and unix sockets, stay on the machine."""
     assert len(config.load({"listen": [address]}, {}).listen) == 1
@@ -145,7 +153,11 @@ def test_memory_defaults_to_a_share_of_the_container():
 
 @pytest.mark.parametrize(
     "url",
-    ["couchbase://admin:hunter2@host/b", "couchbase://host/b?password=hunter2", "couchbases://h/b?Secret_Token=hunter2"],
+    [
+        "couchbase://admin:hunter2@host/b",
+        "couchbase://host/b?password=hunter2",
+        "couchbases://h/b?Secret_Token=hunter2",
+    ],
 )
 def test_credentials_in_the_origins_url_are_refused_and_not_repeated(url: str):
     """URLs end up in logs and process lists; the message must not put them there itself."""

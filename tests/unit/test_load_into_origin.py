@@ -51,7 +51,9 @@ def test_rows_arrive_in_the_origin(tmp_path: Path, capsys: pytest.CaptureFixture
     assert err.startswith("2 rows written in ")
 
 
-def test_a_bad_line_ends_the_load_with_what_stands_before_it_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_bad_line_ends_the_load_with_what_stands_before_it_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     """Exit code 1, the place of the bad line, and how many rows are in."""
     file = tmp_path / "f.jsonl"
     file.write_text('{"key":"user:1","tier":"gold"}\nnonsense\n')
@@ -70,7 +72,9 @@ def test_a_bad_line_ends_the_load_with_what_stands_before_it_written(tmp_path: P
         ("redis://127.0.0.1:1", "the proxy does not answer"),
     ],
 )
-def test_a_target_that_cannot_be_written_to_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str, expected: str):
+def test_a_target_that_cannot_be_written_to_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str, expected: str
+):
     """Exit code 1 and one sentence; nothing of a password in it."""
     file = tmp_path / "f.jsonl"
     file.write_text('{"key":"user:1","tier":"gold"}\n')
