@@ -12,7 +12,7 @@ from acouchbase.bucket import AsyncBucket
 from acouchbase.cluster import AsyncCluster
 from acouchbase.collection import AsyncCollection
 from couchbase.auth import PasswordAuthenticator
-from couchbase.exceptions import CouchbaseException
+from couchbase.exceptions import CouchbaseException, InvalidArgumentException
 from couchbase.options import ClusterOptions, ClusterTimeoutOptions
 from couchbase.transcoder import Transcoder
 
@@ -21,6 +21,7 @@ from sidecar.origins.base import Cause, OriginTimeout, OriginUnavailable
 from sidecar.origins.couchbase_errors import cause_of
 from sidecar.origins.couchbase_probe import probe
 from sidecar.origins.couchbase_url import CouchbaseUrl
+from sidecar.origins.errors import OriginSetupError
 from sidecar.secret import Secret
 
 _FIRST_PAUSE_S = 0.25
@@ -61,15 +62,24 @@ class CouchbaseConnection:
         self._closed = False
 
     def start(self) -> None:
-        """Begin to connect."""
-        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        """Begin to connect.
+
+        Raises:
+            OriginSetupError: the SDK does not take the URL's options.
+        """
+        try:
+            first = self._new_cluster()
+        except InvalidArgumentException as exc:
+            raise OriginSetupError(f"origin: the Couchbase SDK refuses an option of the URL: {exc.message}") from exc
+        self._connecting = asyncio.get_running_loop().create_task(self._connect(first))
 
     async def close(self) -> None:
-        """Let go of the cluster; calls still under way end at once, as cancelled."""
+        """Let go of the cluster; calls still under way end at once, as cancelled. An attempt ends by itself."""
         self._closed = True
         self._tell(Cause.CLOSED)
-        if self._suspecting is not None:
-            self._suspecting.cancel()
+        for task in (self._connecting, self._suspecting):
+            if task is not None:
+                task.cancel()
         cluster, self._cluster, self._bucket = self._cluster, None, None
         self._collections.clear()
         if cluster is not None:
@@ -119,43 +129,39 @@ class CouchbaseConnection:
         if self.connected:
             self.cause = cause
 
-    async def _connect(self) -> None:
+    async def _connect(self, cluster: AsyncCluster) -> None:
         pause_s = min(_FIRST_PAUSE_S, self._longest_pause_s)
-        while not self._closed:
-            error = await self._attempt()
-            if error is None:
-                return
+        while (error := await self._attempt(cluster)) is not None:
             self._tell(await self._explain(error))
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, self._longest_pause_s)
+            cluster = self._new_cluster()
 
-    async def _attempt(self) -> CouchbaseException | None:
+    async def _attempt(self, cluster: AsyncCluster) -> Exception | None:
         """One bootstrap; the error, without the frames that would keep the dead cluster and its thread alive."""
+        bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
+        watch = asyncio.ensure_future(self._watch())
         try:
-            cluster = AsyncCluster(self._url.connection_string, self._options())
-            bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
-            watch = asyncio.ensure_future(self._watch())
-            try:
-                bucket = await asyncio.shield(bootstrap)
-            finally:
-                watch.cancel()
-        except CouchbaseException as exc:
+            self._bucket = await asyncio.shield(bootstrap)
+        except Exception as exc:
             return exc.with_traceback(None)
-        if self._closed:
-            await cluster.close()
-            return None
-        self._cluster, self._bucket = cluster, bucket
+        finally:
+            watch.cancel()
+        self._cluster = cluster
         self._tell(None)
         return None
 
     async def _bootstrap(self, cluster: AsyncCluster) -> AsyncBucket:
+        """Connect and open the bucket; goes on when the origin is closed meanwhile, to close what it opened."""
         await cluster.on_connect()
-        bucket = cluster.bucket(self._url.bucket)
         try:
+            bucket = cluster.bucket(self._url.bucket)
             await bucket.on_connect()
         except CouchbaseException:
             await cluster.close()
             raise
+        if self._closed:
+            await cluster.close()
         return bucket
 
     async def _watch(self) -> None:
@@ -166,7 +172,10 @@ class CouchbaseConnection:
                 self._tell(cause)
             await asyncio.sleep(_PROBE_EVERY_S)
 
-    async def _explain(self, error: CouchbaseException) -> Cause:
+    async def _explain(self, error: Exception) -> Cause:
+        if not isinstance(error, CouchbaseException):
+            _log.error("connecting_failed", exc_info=error)
+            return Cause.UNREACHABLE
         cause = cause_of(error)
         if cause is Cause.TIMEOUT:
             return await probe(self._url.hosts) or Cause.TIMEOUT
@@ -175,14 +184,16 @@ class CouchbaseConnection:
     def _tell(self, cause: Cause | None) -> None:
         if self._closed and cause is not Cause.CLOSED:
             return
-        if cause is not self.cause or self.connected:
-            self.cause = cause
-            if cause is None:
-                _log.info("connected", bucket=self._url.bucket)
-            elif cause is not Cause.CLOSED:
-                _log.warning("not_connected", bucket=self._url.bucket, cause=cause.value)
+        if cause is None:
+            _log.info("connected", bucket=self._url.bucket)
+        elif cause not in (self.cause, Cause.CLOSED):
+            _log.warning("not_connected", bucket=self._url.bucket, cause=cause.value)
+        self.cause = cause
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _new_cluster(self) -> AsyncCluster:
+        return AsyncCluster(self._url.connection_string, self._options())
 
     def _options(self) -> ClusterOptions:
         """Tracing, metrics and telemetry of the SDK off: they cost more than the call itself."""

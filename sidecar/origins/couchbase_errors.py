@@ -30,6 +30,8 @@ _CAUSES = {
     108: Cause.BUSY,  # durability impossible: not enough replicas now
     110: Cause.BUSY,  # another durable write of this document is in progress
     111: Cause.BUSY,  # the same, being committed again
+    1001: Cause.DNS,  # the host's name was not resolved
+    1006: Cause.CLOSED,  # the cluster object was closed
 }
 _REFUSALS = {
     3: Refusal.INVALID,

@@ -1,6 +1,6 @@
 """How the Couchbase origin comes up: in the background, with the true cause when it cannot."""
 
-import asyncio
+import os
 import socket
 import time
 
@@ -184,6 +184,14 @@ def test_a_wrong_url_is_refused_and_says_why(url, told):
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["enable_tls=maybe", "ip_protocol=9", "kv_timeout=soon"])
+async def test_options_that_the_sdk_refuses_end_the_start(option):
+    """A typo in the URL is told when the sidecar starts, not as an origin that never comes up."""
+    origin = open_origin(f"couchbase://db/features?{option}", clock=SystemClock(), username="u", password=Secret(b"p"))
+    with pytest.raises(OriginSetupError, match="refuses an option"):
+        await origin.start()
+
+
 @pytest.mark.parametrize("credentials", [{}, {"username": "u"}, {"password": Secret(b"p")}])
 def test_missing_credentials_are_asked_for_by_name(credentials):
     """The operator is told which settings to give."""
@@ -193,11 +201,8 @@ def test_missing_credentials_are_asked_for_by_name(credentials):
 
 async def test_failed_attempts_leave_no_threads_behind(node):
     """Each attempt has a thread of the SDK's; a sidecar with a wrong password must not gather them."""
-    import os
-
     async with started_origin(node.url, password=Secret(b"wrong"), longest_pause_s=0.02) as origin:
         await eventually(lambda: node.requests["SASL_AUTH"] >= 20)
         assert len(os.listdir("/proc/self/task")) < 15
         with pytest.raises(OriginUnavailable):
             await origin.fetch_many(READ, within())
-    await asyncio.sleep(0)
