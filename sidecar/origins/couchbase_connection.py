@@ -140,6 +140,7 @@ class CouchbaseConnection:
     async def _attempt(self, cluster: AsyncCluster) -> Exception | None:
         """One bootstrap; the error, without the frames that would keep the dead cluster and its thread alive."""
         bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
+        bootstrap.add_done_callback(_see_exception)  # nobody waits any more once the origin is closed
         watch = asyncio.ensure_future(self._watch())
         try:
             self._bucket = await asyncio.shield(bootstrap)
@@ -208,3 +209,8 @@ class CouchbaseConnection:
             enable_app_telemetry=False,
             enable_mutation_tokens=False,
         )
+
+
+def _see_exception(task: asyncio.Task[AsyncBucket]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -1,5 +1,7 @@
 """How the Couchbase origin comes up: in the background, with the true cause when it cannot."""
 
+import asyncio
+import gc
 import os
 import socket
 import time
@@ -110,6 +112,29 @@ async def test_closing_does_not_wait_for_an_attempt_under_way(node):
         with pytest.raises(OriginUnavailable) as caught:
             await origin.fetch_many(READ, within())
         assert caught.value.cause is Cause.CLOSED
+
+
+async def test_an_attempt_that_ends_after_closing_disturbs_nobody(node):
+    """Its failure is no error of the loop, its success leaves no connection open."""
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+
+    async def abandoned_attempt() -> None:
+        node.hang()
+        async with started_origin(node.url, bootstrap_timeout_s=0.2):
+            await eventually(lambda: len(node.connections) > 0)
+
+    def attempts() -> list[str]:
+        return [repr(task) for task in asyncio.all_tasks() if "_bootstrap" in repr(task)]
+
+    await abandoned_attempt()
+    assert attempts()
+    await eventually(lambda: not attempts())
+    await abandoned_attempt()
+    node.resume()
+    await eventually(lambda: not attempts() and not node.connections)
+    gc.collect()
+    assert errors == []
 
 
 async def test_closing_twice_is_closing_once(node):
