@@ -180,11 +180,11 @@ class AdminServer:
         if (wanted.keys is None) == (wanted.match is None):
             return text(400, 'expected {"keys": [...]} or {"match": "..."}, one of the two')
         if wanted.keys is not None:
-            self._services.reads.invalidate([key.encode() for key in wanted.keys])
-            return json({"invalidated": {"keys": len(wanted.keys)}})
+            held = self._services.reads.invalidate([key.encode() for key in wanted.keys])
+            return json({"keys": len(wanted.keys), "held": held})
         assert wanted.match is not None
-        self._services.reads.invalidate_match(wanted.match.encode())
-        return json({"invalidated": {"match": wanted.match}})
+        self._services.reads.invalidate_match(wanted.match.encode())  # walks on behind this answer, in small steps
+        return json({"match": wanted.match})
 
     def _drain(self, _: Request) -> Response:
         self._services.drain()
