@@ -103,9 +103,12 @@ def _check_place(path: Path) -> None:
 
 
 def _check_owner(path: Path, connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")  # one snapshot: another process may be creating the layout at this moment
     version = _version(connection)
     ours = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
-    if not ours and (version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    connection.execute("ROLLBACK")
+    if not ours and (version or tables):
         raise OriginSetupError(f"origin: {path} is a database of another program: name another file")
     if version > LAYOUT_VERSION:
         raise OriginSetupError(

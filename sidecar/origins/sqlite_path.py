@@ -22,7 +22,7 @@ def path_of(url: str) -> Path:
         return Path(name[1:])
     if name.count("/") == 1:
         raise OriginSetupError(
-            f"origin: {url} names a file of the root directory: write sqlite:///.{name or '/features.db'} for one in"
+            f"origin: {url} names a file of the root directory: write sqlite:///.{name if name != '/' else '/features.db'} for one in"
             " the working directory, or the whole path"
         )
     return Path("/" + name.lstrip("/"))

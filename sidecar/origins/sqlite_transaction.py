@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from sidecar.origins import sqlite_documents, stored_document
 from sidecar.origins.base import Condition, SetValue, Write, WriteAnswer
-from sidecar.origins.document import DtypeOf
+from sidecar.origins.document import MAX_DOCUMENT_BYTES, DtypeOf
+from sidecar.origins.member_names import is_key_too_long
 
 
 def apply_writes(
@@ -35,10 +36,12 @@ def apply_writes(
 
 
 def _replaces_all(write: Write) -> bool:
-    """Whether the write's effect and answer are the same whatever stands there."""
+    """Whether the write is sure to apply, and its effect and answer are the same whatever stands there."""
     return (
         isinstance(write, SetValue)
         and write.condition is Condition.ALWAYS
         and not write.keep_expiry
         and not write.want_previous
+        and len(write.value) <= MAX_DOCUMENT_BYTES
+        and not is_key_too_long(write.key)
     )
