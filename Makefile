@@ -34,6 +34,7 @@ sample: .venv/installed
 		touch .cache/sample-loaded; fi
 
 # The native tests run on a build with assertions and instance counts first; the whole suite closes the output.
+test check: export TEST_INSTALLED_WHEEL := 1
 test: .venv-debug/installed .venv-test/installed
 	.venv-debug/bin/python $(PYTEST) -q -m "not slow" tests/unit tests/property
 	.venv-test/bin/python $(PYTEST)

@@ -42,7 +42,7 @@ def test_an_address_is_read_and_written_alike(text: str, address: object):
 )
 def test_what_is_no_address_is_refused_with_what_was_found(text: str):
     """Each names what was found and what is expected."""
-    with pytest.raises(ValueError, match="found .*, expected "):
+    with pytest.raises(ValueError, match=r"found .*, expected "):
         parse_address(text)
 
 

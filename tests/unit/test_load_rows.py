@@ -79,11 +79,10 @@ def test_position_reaches_the_total_when_all_is_read(tmp_path: Path):
 
 def test_parquet_rows_come_as_json_text(tmp_path: Path):
     """Strings and binary as they are, numbers as JSON text, nulls left out."""
-    pyarrow = pytest.importorskip("pyarrow", reason="pip install 'feature-sidecar[parquet]' to run it")
-    import pyarrow.parquet
-
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'feature-sidecar[parquet]' to run it")
+    pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.table({"key": ["a", "b"], "n": [1, None], "s": ["x", "y"], "l": [[1.5], None]})
-    pyarrow.parquet.write_table(table, tmp_path / "f.parquet")
+    parquet.write_table(table, tmp_path / "f.parquet")
     assert rows_of(tmp_path / "f.parquet") == [
         Row(b"a", {b"n": b"1", b"s": b"x", b"l": b"[1.5]"}),
         Row(b"b", {b"s": b"y"}),
