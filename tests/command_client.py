@@ -8,6 +8,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from policies import RuleFlag
 from protocol import Session
 from sidecar.clock import ManualClock
 from sidecar.commands.dispatch import Dispatcher
@@ -34,15 +35,25 @@ class OriginReads:
         self.memory: dict[bytes, Any] = {}
         self.waiting: list[tuple[bytes, tuple[bytes, ...] | None, Any]] = []
         self.asked: list[tuple[bytes, tuple[bytes, ...] | None]] = []
+        self.bypassed: list[bytes] = []  # asked of the origin whatever memory holds
         self.instead: Any = None  # answers every read in place of the origin
         self.flushed = 0
 
     def lookup(self, key: bytes, fields: tuple[bytes, ...] | None) -> Any:
         return self.memory.get(key)
 
-    def read(self, key: bytes, fields: tuple[bytes, ...] | None, then: Any, deadline: Deadline | None = None) -> None:
+    def read(
+        self, key: bytes, fields: tuple[bytes, ...] | None, then: Any, deadline: Any = None, bypass: bool = False
+    ) -> None:
         self.asked.append((key, fields))
+        self.bypassed += [key] if bypass else []
         self.waiting.append((key, fields, then))
+
+    def kind(self, key: bytes) -> bytes | None:
+        answer = self.memory.get(key)
+        if not isinstance(answer, Found):
+            return None
+        return b"string" if isinstance(answer.value, bytes) else b"hash"
 
     def flush_memory(self) -> None:
         self.memory.clear()
@@ -99,19 +110,13 @@ class Counted:
 
 
 class StoreFigures:
-    """What INFO, DBSIZE, EXISTS and MEMORY USAGE read of the store; any_usable knows what ``reads.memory`` holds."""
+    """What INFO, DBSIZE and MEMORY USAGE read of the store."""
 
     rows, strings, memory_used, memory_limit, expired = 3, 4, 1000, 1 << 20, 6
 
     def __init__(self, reads: OriginReads) -> None:
         self.reads = reads
         self.evictions = {"space": 7}
-
-    def any_usable(self, key: bytes) -> bytes | None:
-        answer = self.reads.memory.get(key)
-        if not isinstance(answer, Found):
-            return None
-        return b"string" if isinstance(answer.value, bytes) else b"hash"
 
     def bytes_of(self, key: bytes) -> int | None:
         return 64 if key in self.reads.memory else None
@@ -151,7 +156,15 @@ class Bench:
         self.clients: list[Client] = []
         self.counters = Counted()
         self.secret: bytes | None = None
-        policy = SimpleNamespace(deadline_ms=lambda key: 250, flush="refuse", view_names=["_default"])
+        self.feast_rows: set[bytes] = set()  # keys in Feast's layout
+        policy = SimpleNamespace(
+            deadline_ms=lambda key: 250,
+            write_deadline_ms=lambda key: 2000,
+            flush="refuse",
+            view_names=["_default"],
+            row_rule=lambda key: int(key in self.feast_rows),
+            table=SimpleNamespace(row=lambda number: (0, 0, 0, 0, 0, 0, RuleFlag.FEAST_ROW if number else 0)),
+        )
         self.policy = SimpleNamespace(current=policy)
         address = SimpleNamespace(host="127.0.0.1", port=6379)
         self.config = SimpleNamespace(

@@ -102,7 +102,7 @@ class Dispatcher:
             slot = connection.open_slot(entry.family)
             ticket = _ConnectionTicket(order, entry, connection.session, args, keys, connection, slot)
             if keys or entry.barrier:
-                order.hold(keys, entry.barrier)
+                order.hold(ticket)
                 connection.in_order = False
             reply.then(ticket.finish)
 
@@ -113,7 +113,7 @@ class Dispatcher:
         if not keys and not entry.barrier:
             self._run(connection, order, entry, args, keys)
             return
-        if order.may_run(keys, entry.barrier):
+        if order.may_run(keys, entry.barrier, entry.shares(args)):
             if not self._locked(keys):
                 self._run(connection, order, entry, args, keys)
                 return

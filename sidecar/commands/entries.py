@@ -7,6 +7,7 @@ from protocol import COMMANDS, CommandSpec
 from protocol.replies import Reply
 from sidecar.commands import (
     client_command,
+    command_command,
     connection,
     expiries,
     field_expiry,
@@ -32,11 +33,19 @@ MODULES = (
     scan,
     connection,
     client_command,
+    command_command,
     server_commands,
     info,
     transactions,
 )
 INSIDE_MULTI = {b"exec", b"discard", b"multi", b"quit", b"reset"}  # run at once, never queued
+# Writes that do nothing but submit one write of their key; EXPIRE with two options may have to ask first
+SUBMITTED = {
+    b"del", b"expire", b"expireat", b"getdel", b"hdel", b"hexpire", b"hexpireat", b"hmset", b"hpersist", b"hpexpire",
+    b"hpexpireat", b"hset", b"hsetnx", b"persist", b"pexpire", b"pexpireat", b"psetex", b"set", b"setex", b"setnx",
+    b"unlink",
+}  # fmt: skip
+EXPIRE_WITH_ONE_OPTION = 4  # words
 AT_ONCE = {b"quit", b"reset"}  # barriers whose effect is on the session alone: reply order is order enough
 
 
@@ -50,6 +59,8 @@ class Entry:
     """
 
     __slots__ = (
+        "_expires",
+        "_submitted",
         "arity",
         "barrier",
         "before_auth",
@@ -72,11 +83,19 @@ class Entry:
         self.inside_multi = spec.name in INSIDE_MULTI
         self.barrier = spec.is_barrier and spec.name not in AT_ONCE
         self.key_is_first = spec.first_key == 1 and spec.last_key == 1
+        self._submitted = spec.name in SUBMITTED
+        self._expires = self._submitted and spec.name.lstrip(b"p").startswith(b"expire")
         self.subcommands: dict[bytes, Entry] | None = None
 
     def takes(self, count: int) -> bool:
         """Whether a command of so many words, its name included, is well-formed."""
         return count == self.arity if self.arity > 0 else count >= -self.arity
+
+    def shares(self, args: list[bytes]) -> bool:
+        """Whether it may run though earlier writes of its one key are unresolved: it is applied after them."""
+        if not self._submitted or (self._expires and len(args) > EXPIRE_WITH_ONE_OPTION):
+            return False
+        return self.key_is_first or len(args) == 2  # DEL of one key
 
     def keys_of(self, args: list[bytes]) -> tuple[bytes, ...]:
         """The keys that a command names, none twice; none for a barrier, which waits for all."""
@@ -92,12 +111,10 @@ def find_entries(more: Mapping[bytes, Handler]) -> dict[bytes, Entry]:
         handlers.update(module.HANDLERS)
     found = {}
     for name, spec in COMMANDS.items():
-        entry = Entry(spec, handlers.get(name, _container_alone))
+        entry = Entry(spec, handlers[name] if name in handlers or not spec.subcommands else _container_alone)
         if spec.subcommands:
             entry.subcommands = {
-                word: Entry(subcommand, handlers[subcommand.name])
-                for word, subcommand in spec.subcommands.items()
-                if subcommand.name in handlers
+                word: Entry(subcommand, handlers[subcommand.name]) for word, subcommand in spec.subcommands.items()
             }
         found[name] = found[name.upper()] = entry
     return found

@@ -5,16 +5,17 @@ of a checksum of its field names: the cursor is the checksum to go on from, so i
 between, and every field that is there all the time is returned.
 """
 
+from functools import partial
 from heapq import nsmallest
 from typing import Any
 from zlib import crc32
 
+from protocol._glob import glob_match
 from protocol.replies import Reply
 from sidecar.commands.later import Later
 from sidecar.commands.reading import Answer, hash_of, read
 from sidecar.commands.scan import ScanOptions, cursor_of, parse_options
 from sidecar.commands.services import Handler, Services
-from sidecar.origins.key_glob import key_matcher
 
 WHOLE_FIELDS = 512  # Redis 7.0's hash-max-listpack-entries default; 7.4 has 128
 
@@ -48,7 +49,7 @@ def page_of(fields: dict[bytes, bytes], cursor: int, count: int) -> tuple[int, l
 
 def _shown(fields: dict[bytes, bytes], names: list[bytes], options: ScanOptions) -> list[bytes]:
     if options.match is not None:
-        names = list(filter(key_matcher(options.match), names))
+        names = list(filter(partial(glob_match, options.match), names))
     if options.no_values:
         return names
     return [part for name in names for part in (name, fields[name])]

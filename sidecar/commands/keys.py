@@ -1,6 +1,5 @@
 """Commands on keys of any kind."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from protocol.replies import Reply, Status
@@ -8,7 +7,7 @@ from sidecar.commands.later import Later
 from sidecar.commands.reading import Answer, is_there, read, read_all
 from sidecar.commands.services import Handler, Services
 from sidecar.commands.writing import first_failure, write, write_all
-from sidecar.origins.base import Delete, WriteAnswer
+from sidecar.origins.base import Applied, Delete, WriteAnswer
 
 STRING = Status(b"string")
 HASH = Status(b"hash")
@@ -19,17 +18,19 @@ def delete(services: Services, session: Any, args: list[bytes]) -> Reply | Later
     """DEL key [key ...], UNLINK key [key ...]"""
     if len(args) == 2:
         return write(services, Delete(args[1]), int)
-    return write_all(services, [Delete(key) for key in dict.fromkeys(args[1:])], _deleted)
+    writes = [Delete(key) for key in dict.fromkeys(args[1:])]
 
+    def reply(answers: list[WriteAnswer]) -> Reply:
+        failure = first_failure(services, writes, answers, "keys were deleted")
+        return failure or sum(bool(answer.result) for answer in answers if isinstance(answer, Applied))
 
-def _deleted(answers: Sequence[WriteAnswer]) -> Reply:
-    return first_failure(answers, "keys were deleted") or sum(bool(answer.result) for answer in answers)  # type: ignore[union-attr]
+    return write_all(services, writes, reply)
 
 
 def exists(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
     """EXISTS key [key ...], TOUCH key [key ...]: a key given twice counts twice."""
-    any_usable = services.store.any_usable
-    unknown = [key for key in args[1:] if any_usable(key) is None]
+    kind_of = services.reads.kind
+    unknown = [key for key in args[1:] if kind_of(key) is None]
     here = len(args) - 1 - len(unknown)
     if not unknown:
         return here
@@ -38,7 +39,7 @@ def exists(services: Services, session: Any, args: list[bytes]) -> Reply | Later
 
 def type_(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
     """TYPE key"""
-    kind = services.store.any_usable(args[1])
+    kind = services.reads.kind(args[1])
     if kind is not None:
         return Status(kind)
     return read(services, args[1], None, _kind)

@@ -10,12 +10,13 @@ from sidecar.commands.order import Queues
 class Waiter:
     """Someone who waits for keys. ``stays``: it holds them until ``release``, else it only waits for its turn."""
 
-    __slots__ = ("keys", "stays", "then", "waits")
+    __slots__ = ("keys", "shares", "stays", "then", "waits")
 
     def __init__(self, keys: tuple[bytes, ...], then: Callable[[], None], stays: bool) -> None:
         self.keys = keys
         self.then = then
         self.stays = stays
+        self.shares = False
         self.waits = 0
 
 

@@ -4,6 +4,10 @@ Every key has a queue. A ticket (one command) holds its place in the queues of a
 reply, and runs when it stands first in all of them. Tickets enter all their queues at once, so the order of entry is
 the same in every queue and no two can wait for each other.
 
+Writes of one key share it: a write that is submitted is applied after those submitted before it, so it need not wait
+for their outcome, and a pipeline of 100 HSETs to one hash leaves as one batch. Only tickets of a single key share: one
+of several keys may stand first for one key while it still waits for another, and must not be overtaken there.
+
 A barrier (SCAN, DBSIZE, EXEC...) reads what every earlier command may change: it runs when nothing before it is
 unresolved, and what comes after it waits for it.
 """
@@ -23,10 +27,11 @@ class Ticket:
     Attributes:
         keys: no key twice.
         sink: has ``fill(slot, reply)``.
-        waits: queues in which another ticket stands before it.
+        shares: a write of one key that runs by being submitted.
+        waits: lines in which other tickets stand before it.
     """
 
-    __slots__ = ("args", "barrier", "entry", "keys", "order", "session", "sink", "slot", "waits")
+    __slots__ = ("args", "barrier", "entry", "keys", "order", "session", "shares", "sink", "slot", "waits")
 
     def __init__(
         self, order: "Order", entry: Any, session: Any, args: list[bytes], keys: tuple[bytes, ...], sink: Any, slot: int
@@ -39,6 +44,7 @@ class Ticket:
         self.barrier: bool = entry.barrier
         self.sink = sink
         self.slot = slot
+        self.shares: bool = entry.shares(args)
         self.waits = 0
 
     def finish(self, reply: Reply) -> None:
@@ -47,42 +53,73 @@ class Ticket:
         self.order.leave(self)
 
 
+class Line:
+    """Those who want one key: the holders, and who waits behind them.
+
+    Attributes:
+        holders: tickets that may run or are running; more than one only where all share.
+        shares: another ticket that shares may join the holders.
+    """
+
+    __slots__ = ("holders", "shares", "waiting")
+
+    def __init__(self, shares: bool) -> None:
+        self.holders = 1
+        self.shares = shares
+        self.waiting: deque[Any] | None = None
+
+    def admits(self, shares: bool) -> bool:
+        """Whether a newcomer may join the holders."""
+        return shares and self.shares and not self.waiting
+
+
 class Queues:
-    """First come, first served, key by key. ``held`` has one item per key that someone holds."""
+    """First come, first served, key by key.
+
+    A waiter has ``waits``, in how many lines others stand before it, and ``shares``.
+    """
 
     __slots__ = ("held",)
 
-    def __init__(self, held: dict[Any, deque[Any] | None]) -> None:
-        self.held = held  # key -> those that wait behind the holder; None: nobody does
+    def __init__(self, held: dict[Any, Line]) -> None:
+        self.held = held
 
     def enter(self, waiter: Any, keys: Iterable[Hashable]) -> int:
-        """Take a place behind each key's holder. Returns in how many queues someone stands before it."""
+        """Take a place in each key's line. Returns in how many of them others stand before it."""
         held = self.held
         waits = 0
         for key in keys:
-            if key not in held:
-                held[key] = None
-                continue
-            waiting = held[key]
-            if waiting is None:
-                held[key] = deque((waiter,))
+            line = held.get(key)
+            if line is None:
+                held[key] = Line(waiter.shares)
+            elif line.admits(waiter.shares):
+                line.holders += 1
             else:
-                waiting.append(waiter)
-            waits += 1
+                if line.waiting is None:
+                    line.waiting = deque()
+                line.waiting.append(waiter)
+                waits += 1
         return waits
 
     def leave(self, keys: Iterable[Hashable]) -> list[Any]:
-        """The holder gives the keys up. Returns who stands first everywhere now."""
+        """A holder gives its keys up. Returns who stands first everywhere now, in order."""
         free = []
         for key in keys:
-            waiting = self.held[key]
+            line = self.held[key]
+            line.holders -= 1
+            if line.holders:
+                continue
+            waiting = line.waiting
             if not waiting:
                 del self.held[key]
                 continue
-            following = waiting.popleft()
-            following.waits -= 1
-            if following.waits == 0:
-                free.append(following)
+            line.shares = waiting[0].shares
+            while waiting and (line.holders == 0 or (line.shares and waiting[0].shares)):
+                following = waiting.popleft()
+                line.holders += 1
+                following.waits -= 1
+                if following.waits == 0:
+                    free.append(following)
         return free
 
 
@@ -96,28 +133,32 @@ class Order:
     __slots__ = ("_behind", "_queues", "_ready", "_run", "_running", "held")
 
     def __init__(self, run: Callable[[Ticket], None]) -> None:
-        self.held: dict[Any, deque[Ticket] | None] = {}  # empty: nothing is unresolved
+        self.held: dict[Any, Line] = {}  # empty: nothing is unresolved
         self._queues = Queues(self.held)
         self._behind: deque[Ticket] = deque()  # a barrier that waits, and all that came after a barrier
         self._ready: deque[Ticket] = deque()
         self._run = run
         self._running = False
 
-    def may_run(self, keys: tuple[bytes, ...], barrier: bool) -> bool:
+    def may_run(self, keys: tuple[bytes, ...], barrier: bool, shares: bool) -> bool:
         """Whether nothing that came before is in the way of a command."""
         held = self.held
         if not held:
             return True
         if barrier or BARRIER in held or self._behind:
             return False
-        return all(key not in held for key in keys)
-
-    def hold(self, keys: tuple[bytes, ...], barrier: bool) -> None:
-        """A command that may run is not done at once: what comes after it waits until ``leave``."""
-        if barrier:
-            self.held[BARRIER] = None
         for key in keys:
-            self.held[key] = None
+            line = held.get(key)
+            if line is not None and not line.admits(shares):
+                return False
+        return True
+
+    def hold(self, ticket: Ticket) -> None:
+        """A command that may run is not done at once: what comes after it waits until ``leave``."""
+        if ticket.barrier:
+            self.held[BARRIER] = Line(shares=False)
+        else:
+            self._queues.enter(ticket, ticket.keys)
 
     def park(self, ticket: Ticket) -> None:
         """Let a command wait that may not run."""
@@ -128,8 +169,8 @@ class Order:
 
     def submit(self, ticket: Ticket) -> None:
         """Run a command as soon as it may."""
-        if self.may_run(ticket.keys, ticket.barrier):
-            self.hold(ticket.keys, ticket.barrier)
+        if self.may_run(ticket.keys, ticket.barrier, ticket.shares):
+            self.hold(ticket)
             self._ready.append(ticket)
             self._run_ready()
         else:
@@ -145,7 +186,7 @@ class Order:
                 break
             behind.popleft()
             if following.barrier:
-                self.held[BARRIER] = None
+                self.held[BARRIER] = Line(shares=False)
                 self._ready.append(following)
                 break
             following.waits = self._queues.enter(following, following.keys)

@@ -66,12 +66,21 @@ def made_of(to_reply: Callable[[Any], Reply], answer: Any) -> Reply:
 def read(
     services: Services, key: bytes, fields: tuple[bytes, ...] | None, to_reply: Callable[[Answer], Reply]
 ) -> Reply | Later:
-    """The reply made of one document; fields None: the whole of it."""
+    """The reply made of one document; fields None: the whole of it. Found may hold more than was asked."""
     answer = services.reads.lookup(key, fields)
     if answer is not None:
         return to_reply(answer)
     later = Answered(to_reply)
     services.reads.read(key, fields, later)
+    return later if later.reply is PENDING else later.reply
+
+
+def read_origin(
+    services: Services, key: bytes, fields: tuple[bytes, ...] | None, to_reply: Callable[[Answer], Reply]
+) -> Reply | Later:
+    """``read``, but the answer is one that the origin gives after this moment."""
+    later = Answered(to_reply)
+    services.reads.read(key, fields, later, bypass=True)
     return later if later.reply is PENDING else later.reply
 
 

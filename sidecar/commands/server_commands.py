@@ -3,12 +3,12 @@
 from typing import Any
 
 from protocol import errors
+from protocol._glob import glob_match
 from protocol.errors import CommandRejected
 from protocol.replies import OK, ErrorReply, Reply
 from sidecar.commands.arguments import integer
 from sidecar.commands.config_view import config_view
 from sidecar.commands.services import Handler, Services
-from sidecar.origins.key_glob import key_matcher
 
 FLUSH_REFUSED = ErrorReply(b"ERR FLUSHALL and FLUSHDB are refused by the policy (commands: {flush: refuse})")
 BAD_SLOWLOG_COUNT = ErrorReply(b"ERR count should be greater than or equal to -1")
@@ -16,11 +16,11 @@ BAD_SLOWLOG_COUNT = ErrorReply(b"ERR count should be greater than or equal to -1
 
 def config_get(services: Services, session: Any, args: list[bytes]) -> Reply:
     """CONFIG GET pattern [pattern ...]"""
-    patterns = [key_matcher(pattern.lower()) for pattern in args[2:]]
+    patterns = [pattern.lower() for pattern in args[2:]]
     return {
         name: value
         for name, value in config_view(services.config).items()
-        if any(matches(name) for matches in patterns)
+        if any(glob_match(pattern, name) for pattern in patterns)
     }
 
 

@@ -11,7 +11,7 @@ from sidecar.commands.later import PENDING, Later
 from sidecar.commands.reading import Answer, read, read_all, string_of
 from sidecar.commands.services import Handler, Services
 from sidecar.commands.writing import Written, first_failure, write, write_all
-from sidecar.origins.base import Condition, Found, GetAndDelete, GetAndExpire, SetValue
+from sidecar.origins.base import Condition, Found, GetAndDelete, GetAndExpire, SetValue, Write, WriteAnswer
 
 CONDITIONS = {b"": Condition.ALWAYS, b"nx": Condition.IF_ABSENT, b"xx": Condition.IF_PRESENT}
 
@@ -42,7 +42,7 @@ def _strings_or_null(answers: list[Answer]) -> Reply:
 def set_(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
     """SET key value [NX | XX] [GET] [EX seconds | PX ms | EXAT s | PXAT ms | KEEPTTL]"""
     if len(args) == 3:  # the usual form, kept short: ~1 us less than the way through the options
-        later = Written(_ok)
+        later = Written(services, args[1], _ok)
         services.writes.submit(SetValue(args[1], args[2]), later)
         return later if later.reply is PENDING else later.reply
     options = parse_set(args[3:])
@@ -90,8 +90,12 @@ def mset(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
     if len(args) % 2 == 0:
         raise CommandRejected(errors.wrong_arity(b"mset"))
     values = dict(zip(args[1::2], args[2::2], strict=True))
-    writes = [SetValue(key, value) for key, value in values.items()]
-    return write_all(services, writes, lambda answers: first_failure(answers, "keys were set") or OK)
+    writes: list[Write] = [SetValue(key, value) for key, value in values.items()]
+
+    def reply(answers: list[WriteAnswer]) -> Reply:
+        return first_failure(services, writes, answers, "keys were set") or OK
+
+    return write_all(services, writes, reply)
 
 
 def getdel(services: Services, session: Any, args: list[bytes]) -> Reply | Later:

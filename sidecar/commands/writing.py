@@ -15,22 +15,24 @@ from sidecar.origins.base import Applied, Refusal, Refused, Write, WriteAnswer
 class Written(Later):
     """A Later that is called with the origin's answer to one write."""
 
-    __slots__ = ("_to_reply",)
+    __slots__ = ("_key", "_services", "_to_reply")
 
-    def __init__(self, to_reply: Callable[[Any], Reply]) -> None:
+    def __init__(self, services: Services, key: bytes, to_reply: Callable[[Any], Reply]) -> None:
         super().__init__()
+        self._services = services
+        self._key = key
         self._to_reply = to_reply
 
     def __call__(self, answer: WriteAnswer) -> None:
         if answer.__class__ is Applied:
             self.set(made_of(self._to_reply, answer.result))  # type: ignore[union-attr]
         else:
-            self.set(error_of(answer))
+            self.set(error_of(self._services, self._key, answer))
 
 
 def write(services: Services, one: Write, to_reply: Callable[[Any], Reply]) -> Reply | Later:
     """Submit a write; its reply is made of Applied's result."""
-    later = Written(to_reply)
+    later = Written(services, one.key, to_reply)
     services.writes.submit(one, later)
     return later if later.reply is PENDING else later.reply
 
@@ -45,21 +47,24 @@ def write_all(
     return later if later.reply is PENDING else later.reply
 
 
-def error_of(answer: WriteAnswer) -> ErrorReply:
+def error_of(services: Services, key: bytes, answer: WriteAnswer) -> ErrorReply:
     """What a client gets for Refused or Unknown."""
     if answer.__class__ is Refused and answer.reason is Refusal.WRONG_TYPE:  # type: ignore[union-attr]
         return WRONG_TYPE
-    return ErrorReply(write_error(answer))
+    return ErrorReply(write_error(answer, services.policy.current.write_deadline_ms(key)))
 
 
-def first_failure(answers: Sequence[WriteAnswer], applied: str) -> ErrorReply | None:
+def first_failure(
+    services: Services, writes: Sequence[Write], answers: Sequence[WriteAnswer], applied: str
+) -> ErrorReply | None:
     """The error of a command that is several writes, saying how many were applied; None: all were.
 
     Args:
         applied: such as ``keys were set``.
     """
-    failed = [answer for answer in answers if answer.__class__ is not Applied]
+    failed = [place for place, answer in enumerate(answers) if answer.__class__ is not Applied]
     if not failed:
         return None
     done = len(answers) - len(failed)
-    return ErrorReply(error_of(failed[0]).text + f" ({done} of {len(answers)} {applied})".encode())
+    error = error_of(services, writes[failed[0]].key, answers[failed[0]])
+    return ErrorReply(error.text + f" ({done} of {len(answers)} {applied})".encode())

@@ -146,7 +146,7 @@ def test_hits_behind_an_unresolved_command_are_answered_from_memory(bench):
 
 
 def test_a_long_queue_on_one_key_does_not_recurse(bench):
-    """50,000 GETs behind one miss are all answered when it comes: each lets the next one go, without a stack of them."""
+    """50,000 GETs behind one miss are all answered at once: each lets the next one go, not by recursion."""
     client = bench.client()
     client.line("GET k")
     for _ in range(50_000):
@@ -170,3 +170,46 @@ def test_a_handler_that_raises_answers_and_lets_the_next_command_go(bench, monke
     assert client.ask("SCAN 0") == b"-ERR internal error\r\n"
     assert client.ask("GET k") == b"$-1\r\n"
     assert client.in_order
+
+
+def test_writes_of_one_key_leave_together(bench):
+    """100 HSETs to one hash in a pipeline are submitted in one turn, in order; a read behind them waits."""
+    client = bench.client()
+    for number in range(100):
+        client.line(f"HSET h f{number % 3} {number}")
+    client.line("HGET h f0")
+    assert [write.fields for write in bench.writes.submitted][-1] == {b"f0": b"99"}
+    assert len(bench.writes.submitted) == 100
+    assert bench.reads.asked == []
+    bench.complete()
+    assert client.output() == b":1\r\n" * 3 + b":0\r\n" * 97 + b"$2\r\n99\r\n"
+
+
+def test_a_write_behind_a_read_waits_though_writes_are_before_it(bench):
+    """SET, GET, SET: the GET must not see the second value."""
+    client = bench.client()
+    for command in ("SET k 1", "GET k", "SET k 2", "SET k 3", "GET k"):
+        client.line(command)
+    assert [write.value for write in bench.writes.submitted] == [b"1"]
+    bench.complete()
+    assert client.output() == b"+OK\r\n$1\r\n1\r\n+OK\r\n+OK\r\n$1\r\n3\r\n"
+
+
+def test_a_write_of_several_keys_is_not_overtaken(bench):
+    """MSET a b waits for a read of b: the SET of a behind it must wait too, or MSET's value would be the last."""
+    client = bench.client()
+    for command in ("SET a 0", "GET b", "MSET a 1 b 1", "SET a 2", "GET a"):
+        client.line(command)
+    assert [write.key for write in bench.writes.submitted] == [b"a"]
+    bench.complete()
+    assert client.output() == b"+OK\r\n$-1\r\n+OK\r\n+OK\r\n$1\r\n2\r\n"
+
+
+def test_an_expiry_that_must_ask_first_waits_for_the_write_before_it(bench):
+    """EXPIRE XX LT reads the expiry that the SET before it sets."""
+    client = bench.client()
+    client.line("SET k v EX 100")
+    client.line("EXPIRE k 10 XX LT")
+    client.line("EXPIRE k 20 XX")
+    bench.complete()
+    assert client.output() == b"+OK\r\n:1\r\n:1\r\n"
