@@ -1,0 +1,6 @@
+"""The memory tier: strings and rows of features within a byte budget, native, judged by the policy's table."""
+
+from sidecar.memory._store import Store
+from sidecar.memory.window import Window
+
+__all__ = ["Store", "Window"]

@@ -22,17 +22,18 @@ cdef class Counters:
     cdef uint64_t duration_ns[64]
     cdef uint64_t duration_samples[64]
     cpdef void add_lookup(self, uint32_t view, Outcome outcome, uint64_t n)
+    cpdef void add_served(self, uint32_t view, Outcome outcome, uint32_t age_ticks, uint64_t n)
     cpdef void add_command(self, uint32_t family, uint64_t n)
     cpdef void add_duration(self, uint32_t family, uint64_t ns)
 
 
-cdef inline uint32_t bit_length(uint64_t value) noexcept nogil:
-    """0 for 0, else 1 + floor(log2)."""
-    cdef uint32_t n = 0
-    while value:
-        value >>= 1
-        n += 1
-    return n
+cdef extern from *:
+    """
+    static inline unsigned int sidecar_bit_length(unsigned long long value) {
+        return value ? 64u - (unsigned int)__builtin_clzll(value) : 0u;
+    }
+    """
+    uint32_t bit_length "sidecar_bit_length"(uint64_t value) noexcept nogil   # 0 for 0, else 1 + floor(log2)
 
 
 cdef inline void count_served(Counters counters, uint32_t view, Outcome outcome, uint32_t age_ticks, uint64_t n) noexcept:
