@@ -94,6 +94,10 @@ class ReadThrough:
         self._memory.tell_time()
         return self._memory.kind(key)
 
+    def is_tried(self, key: bytes) -> bool:
+        """Whether a read of the row waits or is in the air."""
+        return self._singleflight.is_tried(key)
+
     def read(
         self,
         key: bytes,
