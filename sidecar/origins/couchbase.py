@@ -36,7 +36,7 @@ from sidecar.origins.couchbase_url import parse_couchbase_url
 from sidecar.origins.couchbase_writes import CouchbaseWrite, read_with_expiry
 from sidecar.origins.document import DtypeOf
 from sidecar.origins.errors import OriginSetupError
-from sidecar.origins.member_names import encode_name
+from sidecar.origins.member_names import encode_name, is_key_too_long
 from sidecar.origins.stored_document import Document
 from sidecar.resilience.deadline import Deadline
 from sidecar.secret import Secret
@@ -142,6 +142,8 @@ class CouchbaseOrigin(Origin):
         address = self._address_of(key)
         if address.layout == FEAST_LAYOUT:
             return Failed(Cause.STORAGE)
+        if is_key_too_long(address.document):
+            return None
         collection = self._connection.collection(address.scope, address.collection)
         document = encode_name(address.document)
         try:
@@ -150,6 +152,10 @@ class CouchbaseOrigin(Origin):
             return (await collection.get(document, timeout=time_left)).value
         except CouchbaseException as exc:
             return None if code_of(exc) == DOCUMENT_NOT_FOUND else Failed(cause_of(exc))
+        except RuntimeError:  # the SDK's word for a call on a closed cluster
+            if self._connection.connected:
+                raise
+            return Failed(Cause.CLOSED)
 
     def _judge(self, answers: Sequence[OriginAnswer]) -> None:
         """Raise where nothing at all was answered; learn from it why."""
@@ -204,6 +210,9 @@ class CouchbaseOrigin(Origin):
             ).apply()
         except DeadlinePassed:
             return _NOT_REACHED
+        except OriginUnavailable as exc:
+            return Refused(Refusal.NOT_SENT, exc.cause)
         except Exception as exc:  # our own bug must not take the other writes' answers with it
-            _log.error("write failed", exc_info=exc)
+            if self._connection.connected:
+                _log.error("write_failed", exc_info=exc)
             return UNKNOWN

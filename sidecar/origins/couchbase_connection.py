@@ -107,10 +107,15 @@ class CouchbaseConnection:
         return self._bucket is not None
 
     def collection(self, scope: str, name: str) -> AsyncCollection:
-        """The SDK's handle; only while ``connected``."""
+        """The SDK's handle.
+
+        Raises:
+            OriginUnavailable: closed since ``ready``.
+        """
         found = self._collections.get((scope, name))
         if found is None:
-            assert self._bucket is not None
+            if self._bucket is None:
+                raise OriginUnavailable(Cause.CLOSED)
             found = self._collections[scope, name] = self._bucket.scope(scope).collection(name)
         return found
 

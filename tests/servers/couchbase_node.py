@@ -15,7 +15,7 @@ import time
 from collections import Counter
 
 from servers import couchbase_node_subdoc
-from servers.couchbase_node_documents import Document, Documents
+from servers.couchbase_node_documents import MAX_KEY_BYTES, Document, Documents
 from servers.couchbase_node_frames import (
     Failure,
     FrameInfo,
@@ -215,6 +215,8 @@ class Connection(asyncio.Protocol):
         collection, key = split_collection(key)
         if collection not in self._node.topology.collections.values():
             raise Failure(Status.UNKNOWN_COLLECTION)
+        if not 0 < len(key) <= MAX_KEY_BYTES:
+            raise Failure(Status.INVALID)
         return collection, key
 
     def _get(self, collection: int, key: bytes, request: Request) -> Response:

@@ -12,6 +12,7 @@ from sidecar.origins.base import (
     Applied,
     Cause,
     Condition,
+    Delete,
     Expire,
     Found,
     GetAndExpire,
@@ -99,9 +100,10 @@ async def test_what_couchbase_would_refuse_is_not_sent(node, origin):
     before = node.requests.copy()
     answers = await write(origin, SetValue(b"k" * 247, b"1"), SetValue(b"k", bytes(20 * 1024 * 1024 + 1)))
     assert answers == [Refused(Refusal.KEY_TOO_LONG), Refused(Refusal.DOCUMENT_TOO_LARGE)]
+    assert await write(origin, Delete(b"k" * 247)) == [Refused(Refusal.KEY_TOO_LONG)]
+    assert await read(origin, b"k" * 247) == ABSENT
     assert await write(origin, SetValue(b"k" * 246, b"1")) == [Applied((True, None))]
     assert node.requests - before == {"UPSERT": 1}
-    assert await read(origin, b"k" * 247) == ABSENT
 
 
 async def test_concurrent_writers_of_one_document_lose_nothing(node, origin):

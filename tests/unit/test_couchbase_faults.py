@@ -1,6 +1,7 @@
 """What the Couchbase origin answers when the server hangs or the connection breaks under it."""
 
 import asyncio
+import gc
 import time
 
 import pytest
@@ -50,6 +51,13 @@ def loop_errors():
     return errors
 
 
+def under_way() -> list[str]:
+    """Calls into the SDK that have not ended."""
+    return [
+        repr(task) for task in asyncio.all_tasks() if "._read()" in repr(task) or "._write_in_order()" in repr(task)
+    ]
+
+
 async def test_a_hanging_server_ends_reads_by_their_deadline(node, origin):
     """Neither much earlier nor later than asked."""
     node.hang()
@@ -69,6 +77,20 @@ async def test_a_write_that_hangs_is_unknown_whether_or_not_it_took_effect(node,
     node.hang(apply=apply)
     assert await origin.write_many([SetValue(b"k", b"new")], within(SHORT_MS)) == [UNKNOWN]
     assert node.documents.by_key[0, b"k"].value == (b"new" if apply else b"old")
+
+
+async def test_a_write_that_the_sdk_waits_longer_for_is_unknown(node):
+    """The SDK gives durable writes 1.5 s at least: our deadline passes first, and then nobody can tell."""
+
+    def address(key: bytes) -> DocumentAddress:
+        return DocumentAddress("_default", "_default", key, durability="majority")
+
+    async with started_origin(node.url, documents=address) as origin:
+        await origin.fetch_many([Read(b"k")], within())
+        node.hang()
+        began = time.monotonic()
+        assert await origin.write_many([SetValue(b"k", b"new")], within(SHORT_MS)) == [UNKNOWN]
+        assert time.monotonic() - began < 1
 
 
 async def test_writes_behind_a_hanging_one_were_not_sent(node, origin):
@@ -93,6 +115,38 @@ async def test_late_answers_disturb_nobody(node, origin, loop_errors):
     node.resume()
     assert await origin.fetch_many([Read(b"k"), Read(b"x")], within()) == [Found(b"new"), ABSENT]
     await origin.close()
+    assert loop_errors == []
+
+
+async def test_closing_waits_for_calls_under_way_and_they_end_at_once(node, origin, loop_errors):
+    """After close no call is left that could set a result on a loop that is gone."""
+    node.hang()
+    read = asyncio.ensure_future(origin.fetch_many([Read(b"k")], within()))
+    write = asyncio.ensure_future(origin.write_many([SetValue(b"k", b"new")], within()))
+    await eventually(lambda: len(under_way()) == 2)
+    began = time.monotonic()
+    await origin.close()
+    assert under_way() == []
+    assert time.monotonic() - began < 1
+    assert await write == [UNKNOWN]
+    with pytest.raises(OriginUnavailable) as caught:
+        await read
+    assert caught.value.cause is Cause.CLOSED
+    assert loop_errors == []
+
+
+async def test_closing_between_asking_and_sending_sends_nothing(node, origin, loop_errors):
+    """Calls that were made ready and not begun find the origin closed, also when nobody waits for them."""
+    read = asyncio.ensure_future(origin.fetch_many([Read(b"k")], within()))
+    write = asyncio.ensure_future(origin.write_many([SetValue(b"k", b"new")], within()))
+    abandoned = asyncio.ensure_future(origin.fetch_many([Read(b"k")], within()))
+    await asyncio.sleep(0)
+    abandoned.cancel()
+    await origin.close()
+    assert await write == [Refused(Refusal.NOT_SENT, Cause.CLOSED)]
+    with pytest.raises(OriginUnavailable):
+        await read
+    gc.collect()
     assert loop_errors == []
 
 
