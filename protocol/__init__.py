@@ -2,11 +2,12 @@
 
 from protocol._decimal import parse_integer
 from protocol._field_lists import FieldLists
+from protocol._glob import glob_match
 from protocol._session import Session
 from protocol.command_spec import CommandSpec
 from protocol.commands import COMMANDS, FAMILIES, command
 from protocol.errors import CommandRejected, ProtocolViolation
-from protocol.replies import NULL_ARRAY, OK, PONG, QUEUED, ErrorReply, LazyArray, Reply, Status, Verbatim
+from protocol.replies import NULL_ARRAY, OK, PONG, QUEUED, ErrorReply, LazyArray, Reply, SetReply, Status, Verbatim
 
 __all__ = [
     "COMMANDS",
@@ -23,8 +24,10 @@ __all__ = [
     "ProtocolViolation",
     "Reply",
     "Session",
+    "SetReply",
     "Status",
     "Verbatim",
     "command",
+    "glob_match",
     "parse_integer",
 ]

@@ -40,7 +40,7 @@ cdef inline size_t pending(ReplyBuffer buffer) noexcept:
 
 
 cdef inline uint8_t* room(ReplyBuffer buffer, size_t size) except NULL:
-    """A pointer to at least `size` writable bytes; the caller advances buffer.end by what it wrote."""
+    """A pointer to at least `size` writable bytes, not 0; the caller advances buffer.end by what it wrote."""
     if buffer.capacity - buffer.end < size:
         buffer.grow(size)
     return buffer.data + buffer.end

@@ -69,7 +69,10 @@ cdef class ReplyBuffer:
             self.release_storage()
 
     cdef int raw(self, const uint8_t* bytes_, size_t size) except -1:
-        cdef uint8_t* to = room(self, size)
+        cdef uint8_t* to
+        if size == 0:                # an empty buffer has no storage to point into
+            return 0
+        to = room(self, size)
         memcpy(to, bytes_, size)
         self.end += size
         return 0

@@ -135,15 +135,21 @@ QUEUED: Final = Status(b"QUEUED")
 PONG: Final = Status(b"PONG")
 
 
-def double_text(value: float) -> bytes:
-    """A double as Redis 7.4 prints it: the shortest digits that read back, ``3`` not ``3.0``, exponent past 21 digits.
+_LARGEST_WHOLE: Final = 2.0**62  # half of the largest long long: double2ll of util.c
 
-    Source: fpconv_dtoa of Redis's deps/fpconv (grisu2).
+
+def double_text(value: float) -> bytes:
+    """A double as Redis 7.4 prints it: ``3`` not ``3.0``, ``1e-7``, ``1.5e+300``, digits that read back.
+
+    Source: addReplyDouble (networking.c) and fpconv_dtoa (deps/fpconv). That one's digits are not always the shortest,
+    so one double in some hundred has another last digit there; both read back as the same double.
     """
     if value != value:
         return b"nan"
     if value in (float("inf"), float("-inf")):
         return b"inf" if value > 0 else b"-inf"
+    if value.is_integer() and abs(value) <= _LARGEST_WHOLE:
+        return b"%d" % int(value)
     mantissa, _, exponent = f"{value!r}".partition("e")
     sign = "-" if mantissa.startswith("-") else ""
     whole, _, fraction = mantissa.lstrip("-").partition(".")
@@ -151,8 +157,6 @@ def double_text(value: float) -> bytes:
     digits = (whole + fraction).lstrip("0")
     stripped = digits.rstrip("0")
     power += len(digits) - len(stripped)
-    if not stripped:
-        return (sign + "0").encode()
     scientific = power + len(stripped) - 1
     if power >= 0 and abs(scientific) < len(stripped) + 7:
         return (sign + stripped + "0" * power).encode()
