@@ -4,8 +4,9 @@ Key patterns, feature globs and document templates are all such sequences; a pol
 match alike, or two views that can name one document, is found by walking both at once (the product automaton).
 """
 
+import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 ANY_BYTE = (1 << 256) - 1
@@ -30,9 +31,8 @@ def one_or_more(allowed: int) -> list[Step]:
     return [Step(allowed), Step(allowed, many=True)]
 
 
-def common_example(first: Iterable[Step], second: Iterable[Step]) -> bytes | None:
-    """A short string that both languages contain, or None when they share none. O(len(first) * len(second))."""
-    left, right = list(first), list(second)
+def common_example(left: Sequence[Step], right: Sequence[Step]) -> bytes | None:
+    """A short string that both languages contain, or None when they share none. O(len(left) * len(right))."""
     if _edges_differ(left, right):
         return None
     goal = (len(left), len(right))
@@ -56,7 +56,28 @@ def common_example(first: Iterable[Step], second: Iterable[Step]) -> bytes | Non
     return None
 
 
-def _edges_differ(left: list[Step], right: list[Step]) -> bool:
+def overlaps(languages: Sequence[Sequence[Step]]) -> Iterator[tuple[int, int, bytes]]:
+    """Pairs (by index, lower first) of languages that share a string, and such a string.
+
+    Only pairs of which one begins as the other does are compared: with distinct prefixes the time is that of a sort.
+    """
+    by_prefix = sorted((_prefix(steps), index) for index, steps in enumerate(languages))
+    for place, (prefix, index) in enumerate(by_prefix):
+        for longer, other in by_prefix[place + 1 :]:
+            if not longer.startswith(prefix):
+                break
+            example = common_example(languages[index], languages[other])
+            if example is not None:
+                yield min(index, other), max(index, other), example
+
+
+def _prefix(steps: Sequence[Step]) -> bytes:
+    """The bytes that every string of a language begins with, as far as they are plain."""
+    fixed = itertools.takewhile(lambda step: not step.many and step.allowed.bit_count() == 1, steps)
+    return bytes(step.allowed.bit_length() - 1 for step in fixed)
+
+
+def _edges_differ(left: Sequence[Step], right: Sequence[Step]) -> bool:
     """The quick way to "nothing in common": single bytes at the same place from either end that exclude each other."""
     for one, other in ((left, right), (left[::-1], right[::-1])):
         for a, b in zip(one, other, strict=False):
@@ -67,7 +88,7 @@ def _edges_differ(left: list[Step], right: list[Step]) -> bool:
     return False
 
 
-def _skips(left: list[Step], right: list[Step], i: int, j: int) -> list[tuple[int, int]]:
+def _skips(left: Sequence[Step], right: Sequence[Step], i: int, j: int) -> list[tuple[int, int]]:
     """States reached without a byte: past a step that may match none."""
     skips = []
     if i < len(left) and left[i].many:

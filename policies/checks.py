@@ -1,11 +1,10 @@
 """What a policy must be beyond well-formed: nothing ambiguous, nothing without effect, numbers for everything."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
 
 from policies._table import MAX_RULES
 from policies.blocks import Findings
-from policies.byte_pattern import Step, common_example
+from policies.byte_pattern import Step, overlaps
 from policies.compiler import MAX_VIEWS
 from policies.document_checks import check_documents
 from policies.duration import format_duration
@@ -102,10 +101,8 @@ def _ties(patterns: Sequence[tuple[int, list[Step]]]) -> Iterable[tuple[int, int
     for index, (literal_bytes, _) in enumerate(patterns):
         by_literals.setdefault(literal_bytes, []).append(index)
     for alike in by_literals.values():
-        for earlier, later in combinations(alike, 2):
-            example = common_example(patterns[earlier][1], patterns[later][1])
-            if example is not None:
-                yield earlier, later, example
+        for earlier, later, example in overlaps([patterns[index][1] for index in alike]):
+            yield alike[earlier], alike[later], example
 
 
 def _check_field_hashes(group: Sequence[FeatureView], findings: Findings) -> None:

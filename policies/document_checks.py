@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 from policies.blocks import Findings
-from policies.byte_pattern import ANY_BYTE, Step, common_example, literal
+from policies.byte_pattern import ANY_BYTE, Step, literal, overlaps
 from policies.model import DEFAULT_MAPPING, FeatureView, OriginMapping, Place
 from policies.rules import feast_groups
 from policies.shown_bytes import show_bytes
@@ -35,11 +34,9 @@ def check_documents(views: Sequence[FeatureView], findings: Findings) -> None:
     for place, all_documents in by_collection.items():
         if place == (DEFAULT_MAPPING.scope, DEFAULT_MAPPING.collection):
             _check_default(all_documents, findings)
-        for one, other in combinations(all_documents, 2):
-            if one.are_keys and other.are_keys:
-                continue  # keys are distinct as they are
-            example = common_example(one.steps, other.steps)
-            if example is not None:
+        for earlier, later, example in overlaps([documents.steps for documents in all_documents]):
+            one, other = all_documents[earlier], all_documents[later]
+            if not (one.are_keys and other.are_keys):  # keys are distinct as they are
                 found = f"documents that {one.view.name} (line {one.view.place.line}) has in the same collection too"
                 hint = "give the view a scope and collection of its own"
                 findings.report(other.place, found, f'none in common, as "{show_bytes(example)}" is', hint)

@@ -1,0 +1,114 @@
+"""Where a key's document is, and back."""
+
+import pytest
+
+from policies import DocumentAddress, parse
+from policies.feast import entity_key
+
+POLICY = """\
+version: 1
+feature_views:
+  - name: profile
+    keys: "user:{user_id}"
+    origin: {scope: features, collection: profile, document: "{user_id}", layout: binary}
+    durability: majority
+    document_expiry: true
+  - name: events
+    keys: "ev-{day}-{user_id}:{rest*}"
+    origin: {scope: features, collection: events, document: "{rest*}:by:{user_id}:{day}"}
+  - name: vip
+    keys: "user:vip_{user_id}"
+  - name: kept
+    keys: "kept:{x}"
+    origin: {scope: features, collection: kept}
+  - name: feast
+    feast: {project: p, join_keys: [id]}
+    origin: {scope: feast, collection: rows}
+"""
+FEAST_KEY = entity_key("p", [("id", 4, b"\x01\x00\x00\x00\x00\x00\x00\x00")])
+ADDRESSES = [
+    (b"user:42", ("features", "profile", b"42")),
+    (b"user:\xff\x00", ("features", "profile", b"\xff\x00")),
+    (b"ev-1-2-3:a:b", ("features", "events", b"a:b:by:2-3:1")),
+    (b"user:vip_7", ("_default", "_default", b"user:vip_7")),
+    (b"kept:1", ("features", "kept", b"kept:1")),
+    (b"nobody", ("_default", "_default", b"nobody")),
+    (FEAST_KEY, ("feast", "rows", FEAST_KEY)),
+]
+
+
+@pytest.fixture
+def policy():
+    """The policy above, compiled."""
+    return parse(POLICY, "p.yaml").compile()
+
+
+@pytest.mark.parametrize(("key", "address"), ADDRESSES)
+def test_a_key_has_one_document_and_a_document_its_key(policy, key, address):
+    """Both directions agree, for templates, kept keys, keys of no view and Feast's."""
+    assert policy.document(key)[:3] == address
+    assert policy.key_of(*address) == key
+
+
+def test_an_address_says_how_the_document_is_written(policy):
+    """Layout, durability and whether its expiry is read come with it."""
+    assert policy.document(b"user:1") == DocumentAddress("features", "profile", b"1", "binary", "majority", True)
+    assert policy.document(b"x") == DocumentAddress("_default", "_default", b"x", "json", "none", False)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        ("_default", "_default", b"user:42"),  # that key's document is elsewhere
+        ("features", "profile", b"vip_7"),  # that key is another view's
+        ("features", "profile", b"a:b"),  # no placeholder holds a colon
+        ("features", "profile", b""),
+        ("features", "events", b"a:by:2:1-0"),  # the key ev-1-0-2:a is read as day 1, user 0-2
+        ("features", "kept", b"other"),
+        ("features", "unknown", b"x"),
+        ("feast", "rows", b"x"),
+    ],
+)
+def test_a_document_that_no_key_names_has_no_key(policy, address):
+    """SCAN passes over documents that no GET could reach."""
+    assert policy.key_of(*address) is None
+
+
+def test_every_collection_is_walked_once(policy):
+    """The default collection and those of the views."""
+    assert sorted(policy.documents.collections()) == [
+        ("_default", "_default"),
+        ("feast", "rows"),
+        ("features", "events"),
+        ("features", "kept"),
+        ("features", "profile"),
+    ]
+    assert policy.documents.collections()[0] == ("_default", "_default")
+
+
+def test_feasts_own_layout_has_feasts_own_names():
+    """layout: feast without names takes the scope and collection that Feast's Couchbase store makes."""
+    text = "version: 1\nfeature_views:\n  - {name: v, feast: {project: p, join_keys: [id]}, origin: {layout: feast}}\n"
+    view = parse(text, "p.yaml").compile().feast_views[0]
+    assert (view.origin.scope, view.origin.collection, view.origin.layout) == ("p_v_scope", "p_v_collection", "feast")
+
+
+def test_a_changed_mapping_tells_which_keys_moved(policy):
+    """Rows of those keys must be dropped; nothing moves where only numbers change."""
+    assert (
+        parse(POLICY.replace("durability: majority", "ttl: 1s"), "p").compile(policy).moved_since(policy)(b"user:1")
+        is False
+    )
+    assert parse(POLICY.replace("binary}", "binary}\n    ttl: 2s"), "p").compile(policy).moved_since(policy) is None
+    moved = parse(POLICY.replace("collection: profile", "collection: people"), "p").compile(policy).moved_since(policy)
+    assert moved(b"user:1")
+    assert not moved(b"kept:1")
+    assert not moved(b"user:vip_7")
+
+
+def test_a_changed_pattern_moves_keys_between_mappings(policy):
+    """A key that another view takes over is elsewhere from then on."""
+    moved = parse(POLICY.replace("user:vip_", "user:v_"), "p").compile(policy).moved_since(policy)
+    assert moved(b"user:vip_7")
+    assert moved(b"user:v_7")
+    assert not moved(b"user:7")
