@@ -17,23 +17,28 @@ class Alarms(Generic[Item]):
     its time comes.
     """
 
-    __slots__ = ("_clock", "_loop", "_on_due", "_slots")
+    __slots__ = ("_clock", "_last_at_ns", "_last_items", "_loop", "_on_due", "_slots")
 
     def __init__(self, loop: AbstractEventLoop, clock: Clock, on_due: Callable[[Item], None]) -> None:
         self._loop = loop
         self._clock = clock
         self._on_due = on_due
         self._slots: dict[int, list[Item]] = {}
+        self._last_at_ns = -1  # requests of one turn come with one deadline
+        self._last_items: list[Item] = []
 
     def add(self, at_ns: int, item: Item) -> None:
         """Wake ``item`` at ``at_ns`` on the clock's scale."""
+        if at_ns == self._last_at_ns:
+            self._last_items.append(item)
+            return
         slot = -(-at_ns // _SLOT_NS)
         items = self._slots.get(slot)
-        if items is not None:
-            items.append(item)
-            return
-        self._slots[slot] = [item]
-        self._arm(slot)
+        if items is None:
+            items = self._slots[slot] = []
+            self._arm(slot)
+        items.append(item)
+        self._last_at_ns, self._last_items = at_ns, items
 
     def _arm(self, slot: int) -> None:
         delay_s = max(0, slot * _SLOT_NS - self._clock.now_ns()) / 1e9
@@ -43,5 +48,8 @@ class Alarms(Generic[Item]):
         if self._clock.now_ns() < slot * _SLOT_NS:  # the loop's clock runs ahead of ours by its resolution
             self._arm(slot)
             return
-        for item in self._slots.pop(slot):
+        items = self._slots.pop(slot)
+        if items is self._last_items:
+            self._last_at_ns = -1
+        for item in items:
             self._on_due(item)

@@ -143,13 +143,14 @@ class Coherence:
             return "written"
         if fill.key in self.quarantined:
             return "quarantine"
-        if self.is_reserved(fill.key, covers):
+        if self.marks and self.is_reserved(fill.key, covers):
             return "writer"
         return None
 
     def installed(self, key: bytes) -> None:
         """A landed fill of ``key`` was installed: those still in the air may be older."""
-        self._overtake_fills(key)
+        if key in self.fills:
+            self._overtake_fills(key)
         if key in self.marks:
             self._store.set_busy(key, True)  # it replaced an item that was
 

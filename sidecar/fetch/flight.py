@@ -86,4 +86,9 @@ class Flight(Fill):
 
     def is_wanted(self) -> bool:
         """Whether anybody still wants it."""
-        return self.refill or any(waiter.then is not None for waiter in self.waiters)
+        if self.refill:
+            return True
+        for waiter in self.waiters:  # noqa: SIM110  any() would make a generator; this runs for every miss
+            if waiter.then is not None:
+                return True
+        return False

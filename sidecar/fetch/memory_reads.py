@@ -2,7 +2,6 @@
 
 from collections.abc import Set as AbstractSet
 
-from sidecar.clock import Clock, ceil_tick
 from sidecar.fetch.answers import ABSENT, Absent, Found
 from sidecar.fetch.coherence import Coherence
 from sidecar.fetch.memory_tier import MemoryTier, Window
@@ -12,31 +11,32 @@ _NOTHING: frozenset[bytes] = frozenset()
 
 
 class MemoryReads:
-    """Look-ups of the Python side. Each sees the time of its own moment, not of the poller's last turn."""
+    """Look-ups of the Python side, at the time that the turn clock told the store."""
 
-    __slots__ = ("_clock", "_coherence", "_numbers", "_store")
+    __slots__ = ("_coherence", "_marks", "_numbers", "_store")
 
-    def __init__(self, store: MemoryTier, coherence: Coherence, clock: Clock, numbers: PolicyNumbers) -> None:
+    def __init__(self, store: MemoryTier, coherence: Coherence, numbers: PolicyNumbers) -> None:
         self._store = store
         self._coherence = coherence
-        self._clock = clock
+        self._marks = coherence.marks
         self._numbers = numbers
-
-    def tell_time(self) -> None:
-        """Let the store know what time it is."""
-        self._store.set_time(ceil_tick(self._clock.now_ns()), self._clock.wall_ms())
 
     def answer(self, key: bytes, fields: tuple[bytes, ...] | None, window: Window) -> Found | Absent | None:
         """The whole answer, counted as a hit, stale or negative; None: memory may not or cannot give it."""
-        if key not in self._coherence.marks:
+        if key not in self._marks:
             return self._store.lookup_counted(key, fields, window)
         if self._coherence.is_reserved(key, fields):
             return None
         return self._store.lookup_counted(key, fields, window, self._reserved(key))
 
+    def is_fresh(self, key: bytes, fields: tuple[bytes, ...] | None) -> bool:
+        """Whether what was just answered was fresh; counts nothing."""
+        reserved = self._reserved(key) if key in self._marks else None
+        return self._store.lookup(key, fields, Window.FRESH, reserved) is not None
+
     def kind(self, key: bytes) -> bytes | None:
         """b"string" or b"hash" when a present entry is usable; None: the origin must be asked."""
-        return None if key in self._coherence.marks else self._store.any_usable(key)
+        return None if key in self._marks else self._store.any_usable(key)
 
     def while_failing(self, key: bytes, fields: tuple[bytes, ...] | None) -> Found | Absent | None:
         """What may be served while the origin fails; None: only an error.
@@ -57,7 +57,7 @@ class MemoryReads:
 
     def _some(self, key: bytes, fields: tuple[bytes, ...]) -> dict[bytes, bytes | None]:
         """Those of the fields that are usable while the origin fails."""
-        if key not in self._coherence.marks:
+        if key not in self._marks:
             return self._store.lookup_some(key, fields, Window.ERROR)
         open_fields = tuple(field for field in fields if not self._coherence.is_reserved(key, (field,)))
         if not open_fields:
@@ -66,4 +66,4 @@ class MemoryReads:
 
     def _reserved(self, key: bytes) -> AbstractSet[bytes]:
         """All fields that writes under way reserve; none of them reserves the whole document."""
-        return _NOTHING.union(*(mark.reserved or _NOTHING for mark in self._coherence.marks[key]))
+        return _NOTHING.union(*(mark.reserved or _NOTHING for mark in self._marks[key]))

@@ -7,9 +7,10 @@ from sidecar.clock import Clock
 from sidecar.fetch.coherence import STRIPES, Coherence
 from sidecar.fetch.lookup_counter import LookupCounter
 from sidecar.fetch.memory_tier import MemoryTier
-from sidecar.fetch.policy_numbers import PolicyHolder
+from sidecar.fetch.policy_numbers import PolicyHolder, PolicyNumbers
 from sidecar.fetch.quarantine import Quarantine
 from sidecar.fetch.read_through import ReadThrough
+from sidecar.fetch.turn_clock import TurnClock
 from sidecar.fetch.writes import Writes
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import Origin
@@ -41,12 +42,15 @@ def build_miss_path(
 ) -> MissPath:
     """Reads and writes over one store and one origin."""
     coherence = Coherence(store, stripes)
+    turn = TurnClock(loop, clock, store)
+    numbers = PolicyNumbers(policy)
     reads = ReadThrough(
         loop,
         clock,
+        turn,
         store,
         origin,
-        policy,
+        numbers,
         coherence,
         read_limiter or BoundedLimiter(BATCHES_AT_ONCE),
         lookups,
@@ -62,9 +66,10 @@ def build_miss_path(
     writes = Writes(
         loop,
         clock,
+        turn,
         store,
         origin,
-        policy,
+        numbers,
         coherence,
         quarantine,
         write_limiter or BoundedLimiter(BATCHES_AT_ONCE),

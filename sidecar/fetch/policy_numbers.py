@@ -1,15 +1,18 @@
-"""The numbers of the running policy that the miss path needs, by key and by rule."""
+"""The numbers of the running policy that the miss path needs."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from policies import RuleFlag, RuleTable
 
 _VIEW, _FLAGS = 5, 6  # places in RuleTable.row()
+_NIL, _TIMESTAMP, _FEAST_ROW = (
+    int(flag) for flag in (RuleFlag.NIL_IF_UNAVAILABLE, RuleFlag.FEAST_TIMESTAMP, RuleFlag.FEAST_ROW)
+)
 
 
 class CompiledNumbers(Protocol):
-    """What is read of a compiled policy."""
+    """What is read of a compiled policy. Deadlines and backoff depend on the key's row rule alone."""
 
     table: RuleTable
 
@@ -26,53 +29,70 @@ class PolicyHolder(Protocol):
     current: CompiledNumbers
 
 
+class RowNumbers(NamedTuple):
+    """What applies to a string or a row.
+
+    Attributes:
+        view: its number, of every entry where ``is_feast`` is false.
+        is_feast: several views share the hash; it is filled whole, and the view follows from the field.
+    """
+
+    rule: int
+    view: int
+    is_feast: bool
+    nil_if_unavailable: bool
+    deadline_ms: int
+    write_deadline_ms: int
+    read_error_backoff_ms: int
+
+
 class PolicyNumbers:
     """Answers by the policy that runs now."""
 
-    __slots__ = ("_facts", "_facts_of", "_holder")
+    __slots__ = ("_holder", "_policy", "_rows")
 
     def __init__(self, holder: PolicyHolder) -> None:
         self._holder = holder
-        self._facts: dict[int, tuple[int, int]] = {}  # rule -> view, flags
-        self._facts_of: RuleTable | None = None
+        self._policy = holder.current
+        self._rows: dict[int, RowNumbers] = {}
 
-    @property
-    def current(self) -> CompiledNumbers:
-        """The compiled policy itself."""
-        return self._holder.current
-
-    def is_feast_row(self, key: bytes) -> bool:
-        """Whether fills of ``key`` are always whole rows."""
-        return bool(self._of(self._holder.current.row_rule(key))[1] & RuleFlag.FEAST_ROW)
-
-    def views(self, key: bytes, fields: tuple[bytes, ...] | None) -> dict[int, int]:
-        """View number -> how many of the entries asked belong to it. A string or a whole row counts as one."""
+    def row(self, key: bytes) -> RowNumbers:
+        """What applies to ``key``."""
         policy = self._holder.current
-        row_rule = policy.row_rule(key)
-        view, flags = self._of(row_rule)
-        if fields is None:
-            return {view: 1}
-        if not flags & RuleFlag.FEAST_ROW:  # one view has the whole key
-            return {view: len(fields)}
+        if policy is not self._policy:
+            self._policy, self._rows = policy, {}
+        rule = policy.row_rule(key)
+        row = self._rows.get(rule)
+        if row is None:
+            numbers = policy.table.row(rule)
+            row = self._rows[rule] = RowNumbers(
+                rule,
+                numbers[_VIEW],
+                bool(numbers[_FLAGS] & _FEAST_ROW),
+                bool(numbers[_FLAGS] & _NIL),
+                policy.deadline_ms(key),
+                policy.write_deadline_ms(key),
+                policy.read_error_backoff_ms(key),
+            )
+        return row
+
+    def views(self, key: bytes, fields: tuple[bytes, ...]) -> dict[int, int]:
+        """Of a Feast hash: view number -> how many of the fields belong to it."""
         views: dict[int, int] = {}
-        for rule in policy.field_rules(row_rule, fields):
-            view = self._of(rule)[0]
-            views[view] = views.get(view, 0) + 1
+        for numbers in self._fields(key, fields):
+            views[numbers[_VIEW]] = views.get(numbers[_VIEW], 0) + 1
         return views
+
+    def are_timestamps(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
+        """Of a Feast hash: whether only ``_ts:`` fields are asked, as Feast does before it writes."""
+        return all(numbers[_FLAGS] & _TIMESTAMP for numbers in self._fields(key, fields))
 
     def nil_if_unavailable(self, key: bytes, fields: Sequence[bytes] | None) -> bool:
         """Whether all that is asked is to be nil, not an error, when there is nothing to serve."""
-        policy = self._holder.current
-        row_rule = policy.row_rule(key)
-        rules = [row_rule] if fields is None else policy.field_rules(row_rule, fields)
-        return all(self._of(rule)[1] & RuleFlag.NIL_IF_UNAVAILABLE for rule in rules)
+        if fields is None:
+            return self.row(key).nil_if_unavailable
+        return all(numbers[_FLAGS] & _NIL for numbers in self._fields(key, fields))
 
-    def _of(self, rule: int) -> tuple[int, int]:
-        table = self._holder.current.table
-        if table is not self._facts_of:
-            self._facts, self._facts_of = {}, table
-        facts = self._facts.get(rule)
-        if facts is None:
-            row = table.row(rule)
-            facts = self._facts[rule] = (row[_VIEW], row[_FLAGS])
-        return facts
+    def _fields(self, key: bytes, fields: Sequence[bytes]) -> list[tuple[int, ...]]:
+        policy = self._holder.current
+        return [policy.table.row(rule) for rule in policy.field_rules(policy.row_rule(key), fields)]

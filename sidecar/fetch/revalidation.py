@@ -9,24 +9,25 @@ from sidecar.fetch.failing_rows import FailingRows
 from sidecar.fetch.memory_tier import MemoryTier
 from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.singleflight import Singleflight
-from sidecar.resilience.deadline import Deadline
+from sidecar.fetch.turn_clock import TurnClock
 
 
 class Revalidation:
     """Begins refills, and lets memory hand out the next one when one came to nothing."""
 
-    __slots__ = ("_clock", "_failing", "_numbers", "_refreshable", "_singleflight", "_store")
+    __slots__ = ("_failing", "_numbers", "_refreshable", "_singleflight", "_store", "_turn")
 
     def __init__(
         self,
         loop: AbstractEventLoop,
         clock: Clock,
+        turn: TurnClock,
         store: MemoryTier,
         numbers: PolicyNumbers,
         singleflight: Singleflight,
         failing: FailingRows,
     ) -> None:
-        self._clock = clock
+        self._turn = turn
         self._store = store
         self._numbers = numbers
         self._singleflight = singleflight
@@ -35,7 +36,7 @@ class Revalidation:
 
     def revalidate(self, keys: Iterable[bytes]) -> None:
         """A stale entry of each was served."""
-        now_ns = self._clock.now_ns()
+        now_ns = self._turn.now_ns()
         for key in keys:
             failing = self._failing.state(key)
             if failing is not None and now_ns < failing[0]:
@@ -48,8 +49,7 @@ class Revalidation:
         if self._singleflight.is_full():
             self.came_to_nothing(key)
             return
-        deadline = Deadline.after(self._numbers.current.deadline_ms(key), self._clock.now_ns())
-        self._singleflight.refill(key, deadline)
+        self._singleflight.refill(key, self._turn.deadline(self._numbers.row(key).deadline_ms))
 
     def came_to_nothing(self, key: bytes) -> None:
         """The refill's answer was not kept: the next stale hit asks for another."""

@@ -13,6 +13,7 @@ from sidecar.clock import Clock
 from sidecar.fetch.alarms import Alarms
 from sidecar.fetch.coherence import Coherence
 from sidecar.fetch.flight import Flight, Waiter
+from sidecar.fetch.turn_clock import TurnClock
 from sidecar.resilience.deadline import Deadline
 
 
@@ -28,11 +29,12 @@ class Singleflight:
         self,
         loop: AbstractEventLoop,
         clock: Clock,
+        turn: TurnClock,
         coherence: Coherence,
         send: Callable[[Flight], None],
         max_waiting: int,
     ) -> None:
-        self._clock = clock
+        self._turn = turn
         self._coherence = coherence
         self._send = send
         self._max_waiting = max_waiting
@@ -87,14 +89,15 @@ class Singleflight:
 
     def depart(self, flight: Flight) -> bool:
         """The batcher asks whether to take ``flight`` along; if so it is sent now."""
+        key = flight.key
         if not flight.is_wanted():
-            del self._gathering[flight.key]
+            del self._gathering[key]
             return False
         if not flight.urgent and self._must_wait(flight):  # a write began since it was gathered
             self._hold(flight)
             return False
-        del self._gathering[flight.key]
-        flight.sent_ns = self._clock.now_ns()
+        del self._gathering[key]
+        flight.sent_ns = self._turn.now_ns()
         self._coherence.sent(flight)
         return True
 
@@ -121,12 +124,12 @@ class Singleflight:
 
     def _must_wait(self, flight: Flight) -> bool:
         """Whether its answer could not be installed if it left now."""
-        key = flight.key
-        return key in self._coherence.fills or self._coherence.is_reserved(key, flight.fields)
+        key, coherence = flight.key, self._coherence
+        return key in coherence.fills or (key in coherence.marks and coherence.is_reserved(key, flight.fields))
 
     def _hold(self, flight: Flight) -> None:
         flight.held = True
-        now_ns = self._clock.now_ns()
+        now_ns = self._turn.now_ns()
         self._patience.add(now_ns + max(0, flight.deadline.at_ns - now_ns) // 2, flight)
 
     def _on_patience(self, flight: Flight) -> None:

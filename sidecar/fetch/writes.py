@@ -12,8 +12,9 @@ from sidecar.clock import Clock, floor_tick
 from sidecar.fetch.alarms import Alarms
 from sidecar.fetch.coherence import Coherence, Mark
 from sidecar.fetch.memory_tier import MemoryTier
-from sidecar.fetch.policy_numbers import PolicyHolder
+from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.quarantine import Quarantine
+from sidecar.fetch.turn_clock import TurnClock
 from sidecar.fetch.written import reserved_by, show_written
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import (
@@ -63,9 +64,10 @@ class Writes:
         self,
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
+        turn: TurnClock,
         store: MemoryTier,
         origin: Origin,
-        policy: PolicyHolder,
+        numbers: PolicyNumbers,
         coherence: Coherence,
         quarantine: Quarantine,
         limiter: Limiter,
@@ -75,9 +77,10 @@ class Writes:
     ) -> None:
         self._loop = loop
         self._clock = clock
+        self._turn = turn
         self._store = store
         self._origin = origin
-        self._policy = policy
+        self._numbers = numbers
         self._coherence = coherence
         self._quarantine = quarantine
         self._limiter = limiter
@@ -101,7 +104,7 @@ class Writes:
         """
         key = write.key
         if deadline is None:
-            deadline = Deadline.after(self._policy.current.write_deadline_ms(key), self._clock.now_ns())
+            deadline = self._turn.deadline(self._numbers.row(key).write_deadline_ms)
         if self._waiting >= self._max_waiting:
             self._tell(then, Refused(Refusal.NOT_SENT, Cause.OVERLOADED))
             return
@@ -186,6 +189,8 @@ class Writes:
 
     def _settle(self, batch: list[_Submitted], answers: list[WriteAnswer], sent_tick: int) -> None:
         """Bring memory up to date, send what waited behind, then tell those who wait."""
+        self._turn.now_ns()
+        self._count(answers)
         wall_ms = self._clock.wall_ms()
         for submitted, answer in zip(batch, answers, strict=True):
             self._show(submitted, answer, sent_tick, wall_ms)
@@ -206,19 +211,22 @@ class Writes:
         write = submitted.write
         key = write.key
         may_install = self._coherence.end_write(key, submitted.mark)
-        if type(answer) is Applied:
-            self._counters.request("write", "applied")
-            row_rule = self._policy.current.row_rule(key)
-            show_written(self._store, write, answer.result, sent_tick, row_rule, wall_ms, may_install)
-        elif type(answer) is Refused:
-            self._counters.request("write", "refused")
+        if answer.__class__ is Applied:
+            rule = self._numbers.row(key).rule
+            show_written(self._store, write, answer.result, sent_tick, rule, wall_ms, may_install)
+        elif isinstance(answer, Refused):
             if answer.reason is Refusal.WRONG_TYPE:  # memory may hold the other kind
                 self._store.drop(key)
         else:
-            self._counters.request("write", "unknown")
             self._store.drop(key)
             self._quarantine.add(key, submitted.deadline.budget_ms)
         self._coherence.show(key)
+
+    def _count(self, answers: list[WriteAnswer]) -> None:
+        kinds = [answer.__class__ for answer in answers]
+        for kind, outcome in ((Applied, "applied"), (Refused, "refused"), (Unknown, "unknown")):
+            if number := kinds.count(kind):
+                self._counters.request("write", outcome, number)
 
     def _on_deadline(self, submitted: _Submitted) -> None:
         """Time is up: not sent is certain, in the air is unknown, and its mark stays until the origin is done."""
