@@ -4,9 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-from unit.fake_services import FakeServices  # isort: skip
-
 import pytest
+from fake_services import FakeServices
 
 from sidecar import admin
 from sidecar.address import TcpAddress

@@ -1,12 +1,12 @@
 """What a scrape reads: everything from the first one, the right numbers afterwards, in two formats."""
 
-from unit.fake_services import FakeServices  # isort: skip
 
+from fake_services import FakeServices
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from prometheus_client.samples import Sample
-from sidecar.metrics._counters import Outcome
 
+from sidecar.metrics._counters import Outcome
 from sidecar.metrics.catalog import CATALOG
 from sidecar.metrics.histogram import Histogram, by_bit_length
 
