@@ -40,15 +40,11 @@ class ModelStore:
         field_rule: (row rule, field name) -> rule number.
         """
         self.items: dict[bytes, _Item] = {}
-        self.counted: list[tuple[bytes, str, int]] = []
         self._limits_of = limits_of
         self._field_rule = field_rule
-        self._now = 0
-        self._wall_ms = 0
-
-    def set_time(self, now_tick: int, wall_ms: int) -> None:
-        self._now = now_tick
-        self._wall_ms = wall_ms
+        self.now = 0
+        self.wall_ms = 0
+        self.must_revalidate = False
 
     def lookup(
         self, key: bytes, fields: Fields, window: Window, ignore_busy_except: AbstractSet[bytes] | None = None
@@ -69,7 +65,16 @@ class ModelStore:
             return None
         return Found({name: value for name, value in some.items() if value is not None}, False, item.expiry_ms)
 
-    lookup_counted = lookup
+    def lookup_counted(
+        self, key: bytes, fields: Fields, window: Window, ignore_busy_except: AbstractSet[bytes] | None = None
+    ) -> Found | Absent | None:
+        answer = self.lookup(key, fields, window, ignore_busy_except)
+        self.must_revalidate = False
+        if answer is not None and self.lookup(key, fields, Window.FRESH, ignore_busy_except) is None:
+            item = self.items[key]
+            self.must_revalidate = not item.refreshing
+            item.refreshing = True
+        return answer
 
     def lookup_some(
         self, key: bytes, fields: tuple[bytes, ...], window: Window, ignore_busy_except: Any = None
@@ -118,25 +123,22 @@ class ModelStore:
     def drop(self, key: bytes) -> bool:
         return self.items.pop(key, None) is not None
 
-    def drop_fields(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
+    def drop_fields(self, key: bytes, fields: tuple[bytes, ...]) -> None:
         item = self.items.get(key)
         if item is None:
-            return False
+            return
         if item.kind != "row":
-            return self.drop(key)
+            del self.items[key]
+            return
         item.whole_at = None
         for name in fields:
             item.fields.pop(name, None)
         if not item.fields:
             del self.items[key]
-        return True
 
-    def set_busy(self, key: bytes, busy: bool) -> bool:
-        item = self.items.get(key)
-        if item is None:
-            return False
-        item.busy = busy
-        return True
+    def set_busy(self, key: bytes, busy: bool) -> None:
+        if key in self.items:
+            self.items[key].busy = busy
 
     def clear_refreshing(self, key: bytes) -> None:
         if key in self.items:
@@ -145,21 +147,20 @@ class ModelStore:
     def clear(self) -> None:
         self.items.clear()
 
-    def drop_matching(self, predicate: Callable[[bytes], bool], budget: int, position: int = 0) -> int | None:
-        keys = list(self.items)
-        for key in keys[position : position + budget]:
-            if predicate(key):
-                del self.items[key]
-        left = len(keys) - position - budget
-        return max(0, len(self.items) - left) if left > 0 else None
+    def drop_matching(
+        self, predicate: Callable[[bytes], bool], position: int = 0, budget_ns: int = 500_000
+    ) -> int | None:
+        for key in [key for key in self.items if predicate(key)]:
+            del self.items[key]
+        return None
 
     def _age(self, filled_at: int) -> int:
-        return (self._now - filled_at) & TICK_MASK
+        return (self.now - filled_at) & TICK_MASK
 
     def _open(self, key: bytes, fields: Fields, ignore_busy_except: AbstractSet[bytes] | None) -> _Item | None:
         """The item, unless it is expired or a writer is at work on what is asked."""
         item = self.items.get(key)
-        if item is None or (item.expiry_ms is not None and self._wall_ms >= item.expiry_ms):
+        if item is None or (item.expiry_ms is not None and self.wall_ms >= item.expiry_ms):
             return None
         if not item.busy:
             return item
@@ -170,7 +171,7 @@ class ModelStore:
     def _row(self, key: bytes, filled_at: int, row_rule: int) -> _Item:
         """The key's row; a partial one in place of anything else, or of an expired one."""
         item = self.items.get(key)
-        expired = item is not None and item.expiry_ms is not None and self._wall_ms >= item.expiry_ms
+        expired = item is not None and item.expiry_ms is not None and self.wall_ms >= item.expiry_ms
         if item is None or item.kind != "row" or expired:
             busy = item is not None and item.busy
             item = self.items[key] = _Item("row", filled_at, row_rule, None)

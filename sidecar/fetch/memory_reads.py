@@ -29,11 +29,6 @@ class MemoryReads:
             return None
         return self._store.lookup_counted(key, fields, window, self._reserved(key))
 
-    def is_fresh(self, key: bytes, fields: tuple[bytes, ...] | None) -> bool:
-        """Whether what was just answered was fresh; counts nothing."""
-        reserved = self._reserved(key) if key in self._marks else None
-        return self._store.lookup(key, fields, Window.FRESH, reserved) is not None
-
     def kind(self, key: bytes) -> bytes | None:
         """b"string" or b"hash" when a present entry is usable; None: the origin must be asked."""
         return None if key in self._marks else self._store.any_usable(key)

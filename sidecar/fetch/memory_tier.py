@@ -23,16 +23,22 @@ class MemoryTier(Protocol):
     held, whichever was asked) or Absent; None otherwise. ``fields`` None: the string, or the whole row with a fresh
     list. An item that is busy answers None, unless ``ignore_busy_except`` names the reserved fields: then it answers
     for the others.
+
+    Attributes:
+        now: what time it is for the lookups that follow: a tick, rounded up.
+        wall_ms: the wall clock, for expiries.
+        must_revalidate: whether the last counted lookup met a stale entry of which nobody was told yet.
     """
 
-    def set_time(self, now_tick: int, wall_ms: int) -> None:
-        """What time it is for the lookups that follow: a tick rounded up, and the wall clock."""
+    now: int
+    wall_ms: int
+    must_revalidate: bool
 
     def lookup(
         self,
         key: bytes,
         fields: tuple[bytes, ...] | None,
-        window: Window,
+        window: int,
         ignore_busy_except: AbstractSet[bytes] | None = None,
     ) -> Found | Absent | None:
         """Answer without counting."""
@@ -41,7 +47,7 @@ class MemoryTier(Protocol):
         self,
         key: bytes,
         fields: tuple[bytes, ...] | None,
-        window: Window,
+        window: int,
         ignore_busy_except: AbstractSet[bytes] | None = None,
     ) -> Found | Absent | None:
         """Answer and count hits, stale and negative entries; a None counts nothing."""
@@ -50,7 +56,7 @@ class MemoryTier(Protocol):
         self,
         key: bytes,
         fields: tuple[bytes, ...],
-        window: Window,
+        window: int,
         ignore_busy_except: AbstractSet[bytes] | None = None,
     ) -> dict[bytes, bytes | None]:
         """Those of the fields that are usable; the value None: known to be absent."""
@@ -76,11 +82,11 @@ class MemoryTier(Protocol):
     def drop(self, key: bytes) -> bool:
         """Forget the key. Whether it was here."""
 
-    def drop_fields(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
+    def drop_fields(self, key: bytes, fields: tuple[bytes, ...]) -> None:
         """Forget these fields of a row; an item that is not a row is forgotten altogether."""
 
-    def set_busy(self, key: bytes, busy: bool) -> bool:
-        """Send the hot path's lookups of the key to Python, or no longer. Whether the key is here."""
+    def set_busy(self, key: bytes, busy: bool) -> None:
+        """Send the hot path's lookups of the key to Python, or no longer."""
 
     def clear_refreshing(self, key: bytes) -> None:
         """The revalidation that was handed out for the key came to nothing."""
@@ -88,6 +94,8 @@ class MemoryTier(Protocol):
     def clear(self) -> None:
         """Forget everything."""
 
-    def drop_matching(self, predicate: Callable[[bytes], bool], budget: int, position: int = 0) -> int | None:
-        """Drop the keys for which ``predicate`` is true, looking at about ``budget`` items from ``position`` on.
+    def drop_matching(
+        self, predicate: Callable[[bytes], bool], position: int = 0, budget_ns: int = 500_000
+    ) -> int | None:
+        """Drop the keys for which ``predicate`` is true, from ``position`` on for about ``budget_ns``.
         Where to go on; None: done."""

@@ -86,7 +86,7 @@ class ReadThrough:
         if answer is not None:
             if fields is not None and self._is_timestamps(key, fields):
                 return None
-            if not self._memory.is_fresh(key, fields):
+            if self._store.must_revalidate:
                 self._revalidation.revalidate((key,))
         return answer
 

@@ -27,7 +27,8 @@ class TurnClock:
         """Nanoseconds on the clock's scale."""
         if not self._now_ns:
             self._now_ns = self._clock.now_ns()
-            self._store.set_time(ceil_tick(self._now_ns), self._clock.wall_ms())
+            self._store.now = ceil_tick(self._now_ns)
+            self._store.wall_ms = self._clock.wall_ms()
             self._loop.call_soon(self._forget)
         return self._now_ns
 
