@@ -87,13 +87,13 @@ class MemoryOrigin(Origin):
             self._grown = False
         keys = self._sorted_keys
         start = 0 if position is None else bisect_right(keys, position)
-        matches = None if match is None else key_matcher(match)
+        matches = key_matcher(match)
         page = list(islice(keys, start, start + count))
         now_ms = self._clock.wall_ms()
         found = []
         for key in page:
             document = live(self.documents.get(key), now_ms)
-            if document is not None and (matches is None or matches(key)):
+            if document is not None and matches(key):
                 found.append((key, kind_of(document)))
         return ScanPage(page[-1] if start + count < len(keys) else None, found)
 

@@ -100,14 +100,13 @@ class SqliteOrigin(Origin):
         return stored_document.expiries(document, fields, self._clock.wall_ms())
 
     def _scan(self, position: bytes | None, match: bytes | None, count: int, connection: Connection) -> ScanPage:
-        prefix = b"" if match is None else literal_prefix(match)
-        rows = sqlite_documents.walk(connection, position, prefix, count)
-        matches = None if match is None else key_matcher(match)
+        rows = sqlite_documents.walk(connection, position, literal_prefix(match), count)
+        matches = key_matcher(match)
         now_ms = self._clock.wall_ms()
         found = [
             (key, b"hash" if document.is_json else b"string")
             for key, document in rows
-            if (matches is None or matches(key)) and live(document, now_ms) is not None
+            if matches(key) and live(document, now_ms) is not None
         ]
         return ScanPage(rows[-1][0] if len(rows) == count else None, found)
 

@@ -62,7 +62,8 @@ def walk(
 ) -> list[tuple[bytes, Document]]:
     """Up to ``limit`` documents in the order of their keys, beginning behind ``after``, whose keys have ``prefix``.
 
-    Only a hash that has field deadlines brings its body: without it nobody can say whether it is still there.
+    Only a hash that has field deadlines brings its body, without which nobody can say whether it is still there. Other
+    bodies are left empty, which `live` takes as present: they may lie on many pages.
     """
     start, comparison = (prefix, ">=") if after is None or after < prefix else (after, ">")
     end = _behind(prefix)

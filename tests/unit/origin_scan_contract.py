@@ -63,6 +63,12 @@ class ScanContract:
         await subject.write(*[SetValue(key, b"v") for key in keys])
         assert {key for key, _ in await walk(subject, glob, 2)} == expected
 
+    @pytest.mark.parametrize(("glob", "expected"), [(None, [b"", b"a"]), (b"*", [b"", b"a"]), (b"?*", [b"a"])])
+    async def test_the_empty_key(self, subject, glob, expected):
+        """It is a key like others, which MATCH * finds and a pattern of at least one byte does not."""
+        await subject.write(SetValue(b"", b"v"), SetValue(b"a", b"v"))
+        assert [key for key, _ in await walk(subject, glob, 1)] == expected
+
     async def test_a_prefix_of_the_highest_byte(self, subject):
         """A pattern that begins with 0xff finds the keys that no other key follows."""
         await subject.write(*[SetValue(key, b"v") for key in (b"\xff", b"\xff\xffa", b"\xfe")])
