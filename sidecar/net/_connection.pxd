@@ -1,0 +1,30 @@
+"""One client socket: its session, what it may do next, and what the command layer does to it."""
+from libc.stdint cimport uint32_t, uint64_t
+from protocol._parser cimport RequestParser
+from protocol._session cimport Session
+from protocol._slots cimport ReplySlots
+from protocol._writer cimport ReplyBuffer
+
+
+cdef class Connection:
+    cdef readonly Session session
+    cdef RequestParser parser            # the session's, kept at hand
+    cdef ReplySlots slots                # the session's
+    cdef int fd                          # -1: closed
+    cdef readonly object poller
+    cdef ReplyBuffer sink                # while it is this connection's part of a turn: the poller's output; else None
+    cdef public object pending_keys      # non-empty: earlier commands are unresolved, the hot path is closed (owned by the dispatcher)
+    cdef bint dirty                      # listed for the next flush
+    cdef bint reading                    # EPOLLIN is wanted
+    cdef bint writing                    # EPOLLOUT is wanted
+    cdef bint paused                     # too much output waits: neither parsed nor read
+    cdef bint has_input                  # own storage may hold whole commands: parse before reading
+    cdef bint peer_done                  # the peer shut its side down: answer what was asked, then close
+    cdef bint broken                     # the peer broke the protocol: the violation is the last reply
+    cdef uint64_t progress_ns            # when the peer last took a byte, or had nothing to take
+    cdef uint64_t input_ns               # when the request that is incomplete began; 0: none is
+    cdef uint64_t active_ns              # when the last byte came
+    cdef size_t accounted_bytes          # what the poller has counted for this connection
+    cdef uint32_t first_command, command_count   # its part of the turn's commands
+    cdef dict started                    # open slot -> (family, started ns), for the duration histogram
+    cdef int settle(self) except -1      # what is in the sink becomes part of the ordered replies

@@ -1,0 +1,126 @@
+"""One client socket, as the command layer sees it. All socket work is the poller's."""
+import cython
+
+from protocol.replies import LazyArray
+
+from libc.stdint cimport uint64_t
+from protocol._writer cimport pending
+from sidecar.net._sockets cimport sidecar_monotonic_ns
+
+cdef enum:
+    LONG_REPLY = 64              # elements; a longer array is encoded piece by piece as the socket drains
+    LARGE_VALUE = 64 * 1024      # bytes; a larger value is not copied through the turn's output
+
+
+@cython.final
+cdef class Connection:
+    def __cinit__(self, Session session not None, int fd, object poller not None):
+        self.session = session
+        self.parser = session.parser
+        self.slots = session.slots
+        self.fd = fd
+        self.poller = poller
+        self.sink = None
+        self.pending_keys = None
+        self.dirty = False
+        self.reading = True
+        self.writing = False
+        self.paused = False
+        self.has_input = False
+        self.peer_done = False
+        self.broken = False
+        self.progress_ns = sidecar_monotonic_ns()
+        self.active_ns = self.progress_ns
+        self.input_ns = 0
+        self.accounted_bytes = 0
+        self.first_command = 0
+        self.command_count = 0
+        self.started = {}
+
+    cdef int settle(self) except -1:
+        if self.sink is not None and pending(self.sink):
+            self.slots.append(self.sink.data + self.sink.start, pending(self.sink))
+            self.sink.start = 0
+            self.sink.end = 0
+        return 0
+
+    def reply(self, reply):
+        """Answer the command being executed, after all replies before it."""
+        if self.fd < 0:
+            return
+        if self.sink is not None and is_small(reply):
+            self.sink.encode(reply, self.session.proto)
+            return
+        self.settle()
+        self.slots.reply(reply, self.session.proto)
+        self.poller.mark_dirty(self)
+
+    def open_slot(self, int family=-1):
+        """Keep the next place among the replies for a command that is not answered yet.
+
+        Args:
+            family: of the command, for the duration histogram; -1: do not measure.
+        """
+        cdef uint64_t slot
+        self.settle()
+        slot = self.slots.open(self.session.proto)
+        if family >= 0:
+            self.started[slot] = (family, sidecar_monotonic_ns())
+        return slot
+
+    def fill(self, uint64_t slot, reply):
+        """Answer a command whose slot was opened before; nothing happens when the client is gone."""
+        cdef object measured
+        if self.fd < 0:
+            return
+        measured = self.started.pop(slot, None)
+        if measured is not None:
+            self.poller.add_duration(measured[0], sidecar_monotonic_ns() - <uint64_t>measured[1])
+        if self.slots.fill(slot, reply):
+            self.poller.mark_dirty(self)
+
+    @property
+    def closed(self):
+        """The socket is gone; what is still answered goes nowhere."""
+        return self.fd < 0
+
+    @property
+    def output_bytes(self):
+        """Replies not yet taken by the socket, for CLIENT LIST."""
+        return self.slots.pending_bytes()
+
+    @property
+    def input_bytes(self):
+        """What is held of an incomplete request, for CLIENT LIST."""
+        return self.parser.held_bytes()
+
+    @property
+    def age_s(self):
+        """Seconds since the client's last byte, for CLIENT LIST."""
+        return (sidecar_monotonic_ns() - self.active_ns) / 1e9
+
+    def close_after_replies(self):
+        """Take no further command; close once all replies are out."""
+        self.session.closing = True
+        self.poller.mark_dirty(self)
+
+    def abort(self):
+        """Reset the connection at once; replies not yet sent are dropped."""
+        self.poller.abort(self)
+
+
+cdef bint is_small(reply) except -1:
+    """Whether a reply may be copied through the turn's output in one go."""
+    cdef object item
+    if isinstance(reply, bytes):
+        return len(<bytes>reply) < LARGE_VALUE
+    if isinstance(reply, (list, tuple)):
+        if len(reply) > LONG_REPLY:
+            return False
+        for item in reply:
+            if not (item is None or isinstance(item, (bytes, int))):
+                return False
+            if isinstance(item, bytes) and len(<bytes>item) >= LARGE_VALUE // LONG_REPLY:
+                return False
+        return True
+    return not isinstance(reply, (dict, set, frozenset, LazyArray))
