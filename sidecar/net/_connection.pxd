@@ -13,7 +13,7 @@ cdef class Connection:
     cdef int fd                          # -1: closed
     cdef readonly object poller
     cdef ReplyBuffer sink                # while it is this connection's part of a turn: the poller's output; else None
-    cdef public object pending_keys      # non-empty: earlier commands are unresolved, the hot path is closed (owned by the dispatcher)
+    cdef public bint in_order            # the hot path may answer: no earlier command is unresolved (the dispatcher's to set)
     cdef bint dirty                      # listed for the next flush
     cdef bint reading                    # EPOLLIN is wanted
     cdef bint writing                    # EPOLLOUT is wanted

@@ -21,7 +21,7 @@ cdef class Connection:
         self.fd = fd
         self.poller = poller
         self.sink = None
-        self.pending_keys = None
+        self.in_order = True
         self.dirty = False
         self.reading = True
         self.writing = False

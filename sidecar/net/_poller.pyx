@@ -371,7 +371,7 @@ cdef class Poller:
             return 0
         session.commands += 1
         if (
-            command.row != NULL and not connection.pending_keys and session.authenticated
+            command.row != NULL and connection.in_order and session.authenticated
             and session.queue is None and not self.locks
         ):
             family = self.family_of[command.row.id]
@@ -674,7 +674,6 @@ cdef class Poller:
             self.closing.append(fd)
         else:
             sockets.close(fd)
-        self.guarded(self.dispatcher.disconnected, connection)
         return 0
 
     def abort(self, Connection connection not None):
