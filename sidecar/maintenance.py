@@ -1,0 +1,47 @@
+"""What must happen whether or not requests come: expiry, compaction, stalled clients, changed files.
+
+Each step is bounded in CPU time by its own cap, so that none shows in a hit's latency; what one leaves, the next
+takes. When the memory tier has much to do, steps come more often.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+EXPIRY_INTERVAL_S = 0.05
+EXPIRY_ITEMS = 1000  # looked at per step: well under 1 ms
+COMPACTION_BYTES = 256 * 1024  # moved per step
+CLIENTS_INTERVAL_S = 0.5
+FILES_INTERVAL_S = 0.25  # a changed policy applies within a second
+
+
+class Periodic:
+    """Calls a function every so often until it is closed; an exception is reported and does not end it."""
+
+    __slots__ = ("_call", "_handle", "_interval_s", "_loop", "_on_error")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        interval_s: float,
+        call: Callable[[], object],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self._loop = loop
+        self._interval_s = interval_s
+        self._call = call
+        self._on_error = on_error
+        self._handle: asyncio.TimerHandle | None = loop.call_later(interval_s, self._run)
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except Exception as exc:
+            self._on_error(exc)
+        if self._handle is not None:
+            self._handle = self._loop.call_later(self._interval_s, self._run)
+
+    def close(self) -> None:
+        """Call no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
