@@ -45,6 +45,7 @@ cdef class RequestParser:
     cdef int expand(self) except -1                                        # field_list -> args
     cdef size_t held_bytes(self) noexcept                                  # memory held for this connection
     cdef size_t missing(self) noexcept                                     # bytes still missing of the bulk that is being read; 0: of none
+    cdef void rewind(self, size_t start) noexcept                          # parse again from here: a value of `start` that this window had before a command
     cdef list arguments(self)                                              # the command as bytes objects
 
     cdef ParseResult read_header(self) noexcept

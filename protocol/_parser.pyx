@@ -244,6 +244,16 @@ cdef class RequestParser:
         self.mid_request = result == NEED_DATA and self.window_size > self.start
         return result
 
+    cdef void rewind(self, size_t start) noexcept:
+        self.start = self.scan = start
+        self.searched = 0
+        self.args_done = 0
+        self.args_wanted = self.bulk_wanted = -1
+        self.list_start = 0
+        self.failed = False
+        self.violation = None
+        self.mid_request = False
+
     cdef ParseResult read_header(self) noexcept:
         cdef const uint8_t* at = self.window + self.scan + 1
         cdef const uint8_t* line_end = short_length(at, self.window + self.window_size, &self.args_wanted)

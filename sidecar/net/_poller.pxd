@@ -1,6 +1,6 @@
 """All client sockets in one epoll set, watched by the loop as one descriptor. One callback is one turn."""
 from cpython.ref cimport PyObject
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from protocol._parser cimport Arg, FieldLists
 from protocol._writer cimport ReplyBuffer
 from sidecar.commands._hot cimport Command, HotCommands
@@ -37,7 +37,7 @@ cdef class Poller:
     cdef uint32_t command_capacity, command_total, prefetched
     cdef Arg* args                       # of all commands of the group
     cdef uint32_t arg_capacity, arg_total
-    cdef uint16_t family_of[1024]        # command id -> family
+    cdef FieldLists lists                # of the sessions' parsers
     cdef uint64_t turn_ns                # monotonic, at the turn's start
     cdef public size_t output_limit_bytes, client_memory_limit_bytes
     cdef public uint64_t stall_ns        # over the output limit and no byte taken for so long: aborted

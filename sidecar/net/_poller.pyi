@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from protocol import Session
+from protocol import FieldLists, Session
 from sidecar.commands._hot import HotCommands
 from sidecar.net._connection import Connection
 
@@ -27,7 +27,7 @@ class Poller:
     @property
     def aborted_memory(self) -> int: ...
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, hot: HotCommands, families: list[int], use_epoll: bool = True
+        self, loop: asyncio.AbstractEventLoop, hot: HotCommands, lists: FieldLists, use_epoll: bool = True
     ) -> None: ...
     def turn(self) -> None: ...
     def socket_ready(self, fd: int, writable: bool) -> None: ...

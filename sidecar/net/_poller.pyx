@@ -5,7 +5,7 @@
 
 Commands of a group are parsed ahead of their execution, so that the first keys of all its connections are hashed
 and prefetched together. They are spans into what was received, valid until their connection is finished with.
-When a connection's output passes PAUSE_BYTES its parser is wound back to the first command not yet run, and neither
+When a connection's output passes its session's pause_bytes its parser is wound back to the first command not yet run, and neither
 parsed nor read until the socket has drained: memory per client stays bounded, whatever it asks for.
 
 Work per turn is bounded per connection (SLICE_BYTES received, COMMANDS_PER_TURN run, SEND_PER_TURN sent); what is
@@ -34,13 +34,13 @@ cdef enum:
     COMMANDS_PER_TURN = 256          # run per connection and turn
     SEND_PER_TURN = 1024 * 1024
     PREFETCH_AHEAD = 64              # commands whose first keys are on their way at once
-    PAUSE_BYTES = 256 * 1024         # of pending output: DESIGN.md "Connections"
+    PUMP_BYTES = 256 * 1024          # encoded at once of replies too large for one piece
     MAX_OPEN_SLOTS = 1024            # unanswered commands per connection before it is paused: a slot is ~0.5 KiB
     ARGS_KEPT = 64 * 1024            # arguments' room kept between turns
     SAMPLE_MASK = 63                 # one hit in 64 is timed for the duration histogram
     ACCEPTS_PER_TURN = 128
     RECV_MINIMUM = 4096
-    INCOMPLETE_S = 30                # a request may stay incomplete so long: DESIGN.md "Connections"
+    INCOMPLETE_S = 30                # a request may stay incomplete so long: docs/architecture.md, connections
 
 INTERNAL_ERROR = ErrorReply(b"ERR internal error")
 
@@ -52,15 +52,16 @@ cdef class Poller:
     Args:
         loop: the event loop; ``loop.add_reader`` watches the epoll set.
         hot: answers from memory.
-        families: metrics family of each command id.
+        lists: the remembered field lists that the sessions' parsers share.
         use_epoll: False: each socket is watched by the loop (where there is no epoll, and in tests of that way).
     """
 
-    def __cinit__(self, loop, HotCommands hot not None, list families not None, bint use_epoll=True):
+    def __cinit__(self, loop, HotCommands hot not None, FieldLists lists not None, bint use_epoll=True):
         self.loop = loop
         self.hot = hot
         self.store = hot.store
         self.counters = hot.counters
+        self.lists = lists
         self.out = ReplyBuffer()
         self.connections = set()
         self.listeners = {}
@@ -81,9 +82,6 @@ cdef class Poller:
         self.args = <Arg*>malloc(self.arg_capacity * sizeof(Arg))
         if not (self.by_fd and self.events and self.scratch and self.commands and self.args):
             raise MemoryError
-        memset(self.family_of, 0, sizeof(self.family_of))
-        for number, family in enumerate(families):
-            self.family_of[number] = family
         self.epoll = sockets.epoll_create1(sockets.EPOLL_CLOEXEC) if use_epoll else -1
         if self.epoll >= 0:
             loop.add_reader(self.epoll, self.turn)
@@ -186,6 +184,7 @@ cdef class Poller:
             closing, self.closing = self.closing, []
             for fd in closing:
                 sockets.close(fd)
+        self.lists.free_retired()
         if self.arg_capacity > ARGS_KEPT:
             free(self.args)
             self.arg_capacity = 4096
@@ -236,7 +235,7 @@ cdef class Poller:
                 if connection.fd < 0:
                     break
                 if (
-                    pending(self.out) + connection.slots.pending_bytes() > PAUSE_BYTES
+                    pending(self.out) + connection.slots.pending_bytes() > connection.session.pause_bytes
                     or connection.slots.open_count > MAX_OPEN_SLOTS
                 ) and i + 1 < connection.first_command + connection.command_count:
                     self.wind_back(connection, self.commands[i + 1].rewind_to)
@@ -249,11 +248,7 @@ cdef class Poller:
 
     cdef int wind_back(self, Connection connection, size_t start) except -1:
         """Stop before the command at `start` of the window: it is parsed again when the output has drained."""
-        connection.parser.start = start
-        connection.parser.scan = start
-        connection.parser.args_done = 0
-        connection.parser.args_wanted = -1
-        connection.parser.bulk_wanted = -1
+        connection.parser.rewind(start)
         connection.has_input = True
         connection.broken = False
         return 0
@@ -374,7 +369,7 @@ cdef class Poller:
             command.row != NULL and connection.in_order and session.authenticated
             and session.queue is None and not self.locks
         ):
-            family = self.family_of[command.row.id]
+            family = command.row.family
             if self.counters.commands[family] & SAMPLE_MASK == 0:
                 started = sockets.sidecar_monotonic_ns()
             if self.hot.answer(command, session.proto, self.out):
@@ -407,14 +402,11 @@ cdef class Poller:
 
     cdef int finish(self, Connection connection) except -1:
         """This connection's part of the turn is over: keep what is incomplete, send what is ready."""
-        cdef bytes violation
         if connection.fd < 0:
             return 0
         if connection.broken and not connection.session.closing:
-            violation = connection.parser.violation
-            if violation:
-                connection.reply(ErrorReply(violation))
-            connection.session.closing = True
+            connection.settle()
+            connection.session.violated()
         elif connection.peer_done and not connection.has_input:
             connection.session.closing = True
         connection.parser.release()
@@ -454,7 +446,11 @@ cdef class Poller:
             connection.settle()
         while not blocked:
             if slots.has_filled_head():
-                slots.pump(PAUSE_BYTES)
+                try:
+                    slots.pump(PUMP_BYTES)
+                except Exception as error:       # a reply that is none: what follows it cannot be told apart
+                    self.on_error(error)
+                    return self.remove(connection, True)
             size = pending(ready)
             if size == 0:
                 break
@@ -483,9 +479,9 @@ cdef class Poller:
         connection.accounted_bytes = held
         if connection.session.closing and output == 0 and connection.slots.open_count == 0:
             return self.remove(connection, False)
-        if output > PAUSE_BYTES or connection.slots.open_count > MAX_OPEN_SLOTS:
+        if output > connection.session.pause_bytes or connection.slots.open_count > MAX_OPEN_SLOTS:
             connection.paused = True
-        elif connection.paused and output <= PAUSE_BYTES // 2 and connection.slots.open_count <= MAX_OPEN_SLOTS // 2:
+        elif connection.paused and output <= connection.session.pause_bytes // 2 and connection.slots.open_count <= MAX_OPEN_SLOTS // 2:
             self.resume(connection)
         self.watch(
             connection,
