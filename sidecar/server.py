@@ -1,16 +1,15 @@
 """Assembles the sidecar: every part is built here and given what it needs; nothing else knows them all."""
 
 import asyncio
-import contextlib
 import gc
-import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 
-from policies import PolicyError
+from policies import CompiledPolicy, PolicyError
 from policies.watcher import PolicyWatcher
-from protocol import FieldLists, Session, command_table
+from protocol import FAMILIES, FieldLists, Session
 from sidecar.active_policy import ActivePolicy
 from sidecar.admin import AdminServer
 from sidecar.clock import SystemClock
@@ -18,20 +17,271 @@ from sidecar.commands._hot import HotCommands
 from sidecar.commands.dispatch import Dispatcher
 from sidecar.commands.services import Services
 from sidecar.config import Config
-from sidecar.fetch import ReadThrough, Writes
+from sidecar.descriptors import raise_descriptor_limit
+from sidecar.fetch import Coherence, ReadThrough, Writes
 from sidecar.health import Health
 from sidecar.logs import configure, logger
-from sidecar.maintenance import Maintenance
+from sidecar.maintenance import (
+    CLIENTS_INTERVAL_S,
+    COMPACTION_BYTES,
+    EXPIRY_INTERVAL_S,
+    EXPIRY_ITEMS,
+    FILES_INTERVAL_S,
+    Periodic,
+)
 from sidecar.memory import Store
 from sidecar.metrics import Counters
 from sidecar.metrics.exposition import Exposition
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.net._poller import Poller
-from sidecar.net.listener import Listener, ListenError, prepare_client
+from sidecar.net.listener import Listener, ListenError, prepare_client, refuse_client
 from sidecar.origins import OriginSetupError, open_origin
+from sidecar.resilience.limiter import BoundedLimiter
 from sidecar.secret import SecretFile, SecretFileError
 
 EXIT_OK, EXIT_FAILED = 0, 1
-_DESCRIPTORS_KEPT = 64  # of the limit: files, the admin port, the origin
-_TOO_MANY_CLIENTS = b"-ERR max number of clients reached\r\n"
+ADMIN_CLOSE_S = 0.2
 _log = logger("server")
+
+
+class Server:
+    """One sidecar process. Its attributes are what the admin port and the metrics read (AdminServices, MetricSources)."""
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        """Build every part; nothing listens and nothing is connected yet.
+
+        Raises:
+            PolicyError, OriginSetupError, SecretFileError: what the operator gave cannot be used.
+        """
+        self.config = config
+        self.loop = loop
+        self.clock = SystemClock()
+        self.started_at = time.time()
+        self.families = FAMILIES
+        self.health = Health()
+        self.admin_token = SecretFile(config.admin_token_file) if config.admin_token_file else None
+        self._password = SecretFile(config.requirepass_file) if config.requirepass_file else None
+        self.policy = ActivePolicy(config.policy)
+        self.policy_status = self.policy.status
+        self.counters = Counters()
+        self.store = Store(config.max_memory, self.policy.current.table, self.counters)
+        self._build_miss_path()
+        self._build_client_side()
+        self.exposition = Exposition(self)
+        self.admin = AdminServer(self)
+        self._listeners: list[Listener] = []
+        self._periodic: list[Periodic] = []
+        self._stopping: asyncio.Event = asyncio.Event()
+        self._next_client = 0
+
+    def _build_miss_path(self) -> None:
+        config = self.config
+        self.origin = open_origin(
+            config.origin,
+            clock=self.clock,
+            dtype_of=lambda key, field: self.policy.current.dtype(key, field),
+            documents=lambda key: self.policy.current.document(key),
+            **_credentials(config),
+        )
+        self.misses = MissPathCounters(self.origin.name)
+        coherence = Coherence(self.store)
+        limiter = BoundedLimiter()
+        shared = (self.loop, self.clock, self.store, self.origin, self.policy, coherence, limiter)
+        self.reads = ReadThrough(*shared, self.counters, self.misses)
+        self.writes = Writes(*shared, self.reads, self.misses)
+        self.policy.on_change(self._policy_changed)
+
+    def _build_client_side(self) -> None:
+        lists = FieldLists()
+        self._lists = lists
+        self.poller = Poller(self.loop, HotCommands(self.store, self.counters), lists)
+        self.poller.output_limit_bytes = self.config.client_output_limit
+        self.poller.client_memory_limit_bytes = self.config.max_client_memory
+        self.clients = self.poller.connections
+        services = Services(
+            store=self.store,
+            reads=self.reads,
+            writes=self.writes,
+            origin=self.origin,
+            policy=self.policy,
+            clock=self.clock,
+            counters=self.counters,
+            config=self.config,
+            clients=self.clients,
+            loop=self.loop,
+            started_at=self.loop.time(),
+            password=lambda: self._password.reveal() if self._password else None,
+        )
+        self.poller.dispatcher = Dispatcher(services)
+        self.poller.locks = services.locks
+        self.poller.end_of_turn = self._end_of_turn
+        self.poller.revalidate = self.reads.revalidate
+        self.poller.on_connect = self._admit
+        self.poller.on_error = self._report
+
+    def _end_of_turn(self) -> None:
+        """All misses of a turn leave as one fetch_many, all its writes as one write_many."""
+        self.writes.flush()
+        self.reads.flush()
+
+    def _admit(self, listener: int, fd: int) -> Session | None:
+        """A session for a new client, or None after telling it that there are too many."""
+        if len(self.clients) >= self._max_clients or self.health.draining:
+            refuse_client(fd)
+            return None
+        peer, local = prepare_client(fd)
+        self._next_client += 1
+        session = Session(self._next_client, lists=self._lists, needs_password=self._password is not None)
+        session.peer, session.local = peer, local
+        session.connected_at = self.loop.time()
+        return session
+
+    async def run(self) -> int:
+        """Serve until told to stop; returns the exit code."""
+        await self.origin.start()
+        self._max_clients = raise_descriptor_limit(self.config.max_clients)
+        try:
+            for address in self.config.listen:
+                listener = Listener(address, self.config.unix_socket_mode)
+                self._listeners.append(listener)
+            admin_port = await self.admin.start(self.config.admin)
+        except (ListenError, OSError) as exc:
+            _log.error("cannot_listen", error=str(exc))
+            await self._close()
+            return EXIT_FAILED
+        for listener in self._listeners:
+            self.poller.listen(listener.fileno())
+        self._start_periodic()
+        self._watch_signals()
+        self.health.accepting = self.health.policy_loaded = self.health.warmed_up = True
+        gc.collect()
+        gc.freeze()  # what was built at start is never garbage: collections need not look at it again
+        _log.info(
+            "serving",
+            listen=[str(listener.address) for listener in self._listeners],
+            admin=f"{self.config.admin.host}:{admin_port}",
+            origin=self.origin.name,
+        )
+        await self._stopping.wait()
+        await self._drain_clients()
+        await self._close()
+        _log.info("stopped")
+        return EXIT_OK
+
+    def _start_periodic(self) -> None:
+        files = self._check_files()
+        for interval_s, call in (
+            (EXPIRY_INTERVAL_S, self._maintain_memory),
+            (CLIENTS_INTERVAL_S, lambda: self.poller.sweep(int(self.config.idle_timeout * 1e9))),
+            (FILES_INTERVAL_S, files),
+        ):
+            self._periodic.append(Periodic(self.loop, interval_s, call, self._report))
+
+    def _maintain_memory(self) -> None:
+        self.store.expire_step(EXPIRY_ITEMS)
+        self.store.compact_step(COMPACTION_BYTES)
+
+    def _check_files(self) -> Callable[[], None]:
+        """What looks whether the policy or a secret changed."""
+        watcher = (
+            PolicyWatcher(self.config.policy, self.policy.replace, self.policy.failed) if self.config.policy else None
+        )
+        secrets = [secret for secret in (self._password, self.admin_token) if secret is not None]
+
+        def check() -> None:
+            if watcher is not None:
+                watcher.check()
+            for secret in secrets:
+                try:
+                    if secret.refresh():
+                        _log.info("secret_changed", file=secret.path)
+                except SecretFileError as exc:
+                    _log.error("secret_refused", error=str(exc))
+
+        self._force_check = watcher.force if watcher is not None else (lambda: None)
+        return check
+
+    def _policy_changed(self, previous: CompiledPolicy, new: CompiledPolicy) -> None:
+        self.store.use_table(new.table)
+        moved = new.moved_since(previous)
+        if moved is not None:
+            self.reads.invalidate_where(moved)
+
+    def _watch_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.quit)
+        self.loop.add_signal_handler(signal.SIGHUP, lambda: self._force_check())
+
+    def drain(self) -> None:
+        """Turn new clients away from now on: /readyz fails, so that no traffic is sent here any more."""
+        if not self.health.draining:
+            self.health.draining = True
+            _log.info("draining")
+
+    def quit(self) -> None:
+        """Stop: replies in progress are finished within the drain timeout."""
+        self.drain()
+        self._stopping.set()
+
+    async def _drain_clients(self) -> None:
+        """Answer what was asked, then close; what is not done in time is cut off."""
+        for listener in self._listeners:
+            self.poller.unlisten(listener.fileno())
+            listener.close()
+        self.poller.drain()
+        until = self.loop.time() + self.config.drain_timeout
+        while self.clients and self.loop.time() < until:
+            await asyncio.sleep(0.005)
+        if self.clients:
+            _log.warning("drain_timed_out", clients=len(self.clients))
+
+    async def _close(self) -> None:
+        for periodic in self._periodic:
+            periodic.close()
+        for listener in self._listeners:
+            listener.close()
+        self.poller.close()
+        await self.admin.close()
+        await self.origin.close()
+
+    def _report(self, error: BaseException) -> None:
+        """An exception that nobody expected: a bug of ours, or the system running out of something."""
+        if isinstance(error, OSError):
+            _log.warning("system_error", error=str(error))
+        else:
+            _log.error("internal_error", exc_info=error)
+
+
+def _credentials(config: Config) -> dict[str, object]:
+    """What only Couchbase takes."""
+    if not config.origin.startswith("couchbase"):
+        return {}
+    return {
+        "username": config.origin_username,
+        "password": config.origin_password,
+        "password_file": config.origin_password_file,
+        "certificate": config.origin_certificate,
+        "key": config.origin_key,
+    }
+
+
+def main(config: Config) -> int:
+    """Run a sidecar in this process until it is told to stop; returns the exit code."""
+    configure(config.log_level, config.log_format)
+    for warning in config.warnings:
+        _log.warning("configuration", warning=warning)
+    try:
+        import uvloop
+    except ImportError:  # not on this platform: asyncio's own loop costs little more, for client sockets are ours
+        return asyncio.run(_run(config))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(config))
+
+
+async def _run(config: Config) -> int:
+    try:
+        server = Server(config, asyncio.get_running_loop())
+    except (PolicyError, OriginSetupError, SecretFileError) as exc:
+        print(exc, file=sys.stderr)
+        return EXIT_FAILED
+    return await server.run()

@@ -9,6 +9,7 @@ import stat
 from sidecar.address import Address, TcpAddress, UnixAddress
 
 BACKLOG = 1024
+TOO_MANY_CLIENTS = b"-ERR max number of clients reached\r\n"
 KEEPALIVE_S = 300  # Redis's tcp-keepalive default
 
 
@@ -136,3 +137,11 @@ def _why(error: OSError) -> str:
     if error.errno == errno.EACCES:
         return "not permitted: choose a port above 1023 or a directory that this user may write to"
     return error.strerror or str(error)
+
+
+def refuse_client(fd: int) -> None:
+    """Tell an accepted socket that there are too many; the caller closes it."""
+    client = socket.socket(fileno=fd)
+    with contextlib.suppress(OSError):
+        client.send(TOO_MANY_CLIENTS)
+    client.detach()
