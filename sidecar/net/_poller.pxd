@@ -49,6 +49,8 @@ cdef class Poller:
     cdef int end_turn(self) except -1
     cdef int serve(self, list ready) except -1
     cdef int serve_group(self, list group) except -1
+    cdef int give_up(self, Connection connection, object error) except -1
+    cdef int run_commands(self, Connection connection) except -1
     cdef int receive(self, Connection connection, uint8_t* slice_) except -1
     cdef int parse(self, Connection connection) except -1
     cdef int prefetch_next(self) except -1

@@ -210,40 +210,54 @@ cdef class Poller:
 
     cdef int serve_group(self, list group) except -1:
         cdef Connection connection
-        cdef Command* command
-        cdef uint32_t i, index
+        cdef uint32_t index = 0
         self.command_total = 0
         self.arg_total = 0
         self.prefetched = 0
-        index = 0
         for connection in group:
             connection.command_count = 0
-            if connection.fd >= 0:
-                self.receive(connection, self.scratch + index * SLICE_BYTES)
-            if connection.fd >= 0:
-                self.parse(connection)
+            try:
+                if connection.fd >= 0:
+                    self.receive(connection, self.scratch + index * SLICE_BYTES)
+                if connection.fd >= 0:
+                    self.parse(connection)
+            except Exception as error:
+                self.give_up(connection, error)
             index += 1
         for connection in group:
+            if connection.fd >= 0:
+                connection.sink = self.out
+                try:
+                    self.run_commands(connection)
+                    self.finish(connection)
+                except Exception as error:
+                    self.give_up(connection, error)
+                connection.sink = None
+                self.out.start = 0
+                self.out.end = 0
+        return 0
+
+    cdef int give_up(self, Connection connection, object error) except -1:
+        """A failure that no command is to blame for (out of memory, a bug): this client pays, the others go on."""
+        self.on_error(error)
+        return self.remove(connection, True)
+
+    cdef int run_commands(self, Connection connection) except -1:
+        """Run what was parsed for this connection, until too much output waits."""
+        cdef uint32_t i
+        cdef uint32_t last = connection.first_command + connection.command_count
+        for i in range(connection.first_command, last):
+            if i >= self.prefetched:
+                self.prefetched = i                 # further, where a connection left commands out
+                self.prefetch_next()
+            self.run(connection, &self.commands[i])
             if connection.fd < 0:
-                continue
-            connection.sink = self.out
-            for i in range(connection.first_command, connection.first_command + connection.command_count):
-                if i == self.prefetched:
-                    self.prefetch_next()
-                command = &self.commands[i]
-                self.run(connection, command)
-                if connection.fd < 0:
-                    break
-                if (
-                    pending(self.out) + connection.slots.pending_bytes() > connection.session.pause_bytes
-                    or connection.slots.open_count > MAX_OPEN_SLOTS
-                ) and i + 1 < connection.first_command + connection.command_count:
-                    self.wind_back(connection, self.commands[i + 1].rewind_to)
-                    break
-            self.finish(connection)
-            connection.sink = None
-            self.out.start = 0
-            self.out.end = 0
+                return 0
+            if i + 1 < last and (
+                pending(self.out) + connection.slots.pending_bytes() > connection.session.pause_bytes
+                or connection.slots.open_count > MAX_OPEN_SLOTS
+            ):
+                return self.wind_back(connection, self.commands[i + 1].rewind_to)
         return 0
 
     cdef int wind_back(self, Connection connection, size_t start) except -1:
