@@ -13,11 +13,12 @@ class ActivePolicy:
     """Holds the compiled policy; everyone who needs it reads ``current`` anew each time.
 
     Attributes:
+        source: the checked policy that was last compiled.
         current: the policy in force. One reference is swapped, so nobody sees half of two.
         status: what /policy and the metrics show.
     """
 
-    __slots__ = ("_listeners", "current", "status")
+    __slots__ = ("_listeners", "current", "source", "status")
 
     def __init__(self, file: str | None) -> None:
         """Load the policy that the process starts with.
@@ -26,7 +27,8 @@ class ActivePolicy:
             PolicyError: the file is not a valid policy.
         """
         self.status = PolicyStatus(file)
-        self.current = (load(file) if file else DEFAULT_POLICY).compile(None)
+        self.source = load(file) if file else DEFAULT_POLICY
+        self.current = self.source.compile(None)
         self.status.loaded(self.current.generation)
         self._listeners: list[Callable[[CompiledPolicy, CompiledPolicy], None]] = []
 
@@ -42,7 +44,7 @@ class ActivePolicy:
         except ValueError as exc:
             self.failed(str(exc))
             return
-        self.current = new
+        self.source, self.current = policy, new
         self.status.loaded(new.generation)
         for listener in self._listeners:
             listener(previous, new)

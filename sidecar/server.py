@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from policies import CompiledPolicy, PolicyError
 from policies.watcher import PolicyWatcher
@@ -18,7 +19,7 @@ from sidecar.commands.dispatch import Dispatcher
 from sidecar.commands.services import Services
 from sidecar.config import Config
 from sidecar.descriptors import raise_descriptor_limit
-from sidecar.fetch import Coherence, ReadThrough, Writes
+from sidecar.fetch import build_miss_path
 from sidecar.health import Health
 from sidecar.logs import configure, logger
 from sidecar.maintenance import (
@@ -36,8 +37,7 @@ from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.net._poller import Poller
 from sidecar.net.listener import Listener, ListenError, prepare_client, refuse_client
 from sidecar.origins import OriginSetupError, open_origin
-from sidecar.resilience.limiter import BoundedLimiter
-from sidecar.secret import SecretFile, SecretFileError
+from sidecar.secret import Secret, SecretFile, SecretFileError
 
 EXIT_OK, EXIT_FAILED = 0, 1
 ADMIN_CLOSE_S = 0.2
@@ -73,6 +73,7 @@ class Server:
         self._periodic: list[Periodic] = []
         self._stopping: asyncio.Event = asyncio.Event()
         self._next_client = 0
+        self._read_policy_again: Callable[[], object] = lambda: None
 
     def _build_miss_path(self) -> None:
         config = self.config
@@ -84,11 +85,10 @@ class Server:
             **_credentials(config),
         )
         self.misses = MissPathCounters(self.origin.name)
-        coherence = Coherence(self.store)
-        limiter = BoundedLimiter()
-        shared = (self.loop, self.clock, self.store, self.origin, self.policy, coherence, limiter)
-        self.reads = ReadThrough(*shared, self.counters, self.misses)
-        self.writes = Writes(*shared, self.reads, self.misses)
+        path = build_miss_path(
+            self.loop, self.clock, self.store, self.origin, self.policy, self.counters, self.misses
+        )
+        self.reads, self.writes = path.reads, path.writes
         self.policy.on_change(self._policy_changed)
 
     def _build_client_side(self) -> None:
@@ -184,7 +184,9 @@ class Server:
     def _check_files(self) -> Callable[[], None]:
         """What looks whether the policy or a secret changed."""
         watcher = (
-            PolicyWatcher(self.config.policy, self.policy.replace, self.policy.failed) if self.config.policy else None
+            PolicyWatcher(self.config.policy, self.policy.replace, self.policy.failed, self.policy.source)
+            if self.config.policy
+            else None
         )
         secrets = [secret for secret in (self._password, self.admin_token) if secret is not None]
 
@@ -198,7 +200,8 @@ class Server:
                 except SecretFileError as exc:
                     _log.error("secret_refused", error=str(exc))
 
-        self._force_check = watcher.force if watcher is not None else (lambda: None)
+        if watcher is not None:
+            self._read_policy_again = partial(watcher.check, force=True)
         return check
 
     def _policy_changed(self, previous: CompiledPolicy, new: CompiledPolicy) -> None:
@@ -210,7 +213,7 @@ class Server:
     def _watch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self.quit)
-        self.loop.add_signal_handler(signal.SIGHUP, lambda: self._force_check())
+        self.loop.add_signal_handler(signal.SIGHUP, self._read_policy_again)
 
     def drain(self) -> None:
         """Turn new clients away from now on: /readyz fails, so that no traffic is sent here any more."""
@@ -256,13 +259,10 @@ def _credentials(config: Config) -> dict[str, object]:
     """What only Couchbase takes."""
     if not config.origin.startswith("couchbase"):
         return {}
-    return {
-        "username": config.origin_username,
-        "password": config.origin_password,
-        "password_file": config.origin_password_file,
-        "certificate": config.origin_certificate,
-        "key": config.origin_key,
-    }
+    password = config.origin_password
+    if config.origin_password_file is not None:
+        password = Secret(SecretFile(config.origin_password_file).reveal())
+    return {"username": config.origin_username, "password": password}
 
 
 def main(config: Config) -> int:
