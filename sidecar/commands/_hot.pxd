@@ -35,6 +35,8 @@ cdef class HotCommands:
     cdef bint exists(self, const Command* command, ReplyBuffer out) except -1
     cdef bint select(self, const Command* command, const Arg* fields, uint32_t count, bint many, int proto, ReplyBuffer out) except -1
     cdef bint all_present(self, const int32_t* columns, uint32_t count) noexcept
-    cdef bint write_columns(self, const RowView* row, const int32_t* columns, const uint8_t* outcomes, uint32_t count, bint many, int proto, ReplyBuffer out) except -1
+    cdef const Arg* expand(self, const FieldList* listed) noexcept
+    cdef uint64_t reply_size(self, const RowView* row, const int32_t* columns, uint32_t count) noexcept
+    cdef int write_columns(self, const RowView* row, const int32_t* columns, const uint8_t* outcomes, uint32_t count, int proto, ReplyBuffer out) except -1
     cdef int reserve(self, uint32_t count) except -1
     cdef int note_stale(self, const Arg* key) except -1

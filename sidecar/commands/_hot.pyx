@@ -225,9 +225,11 @@ cdef class HotCommands:
             columns = self.store.listed_columns(&row, command.field_list)
         if columns == NULL:
             if command.field_list != NULL:
-                return False                     # the list was never expanded: Python's way
+                fields = self.expand(command.field_list)
             self.store.columns_of(&row, fields, count, self.columns)
             columns = self.columns
+        if count > 1 and self.reply_size(&row, columns, count) > LARGE_REPLY:
+            return False
         if found == MIXED or row.view == MIXED_VIEWS or not self.all_present(columns, count):
             self.store.judge_fields(&row, columns, count, self.outcomes, &judgement)
             if judgement.revalidate:
@@ -235,8 +237,9 @@ cdef class HotCommands:
             if judgement.misses:
                 return False
             outcomes = self.outcomes
-        if not self.write_columns(&row, columns, outcomes, count, many, proto, out):
-            return False
+        if many:
+            out.array(count)
+        self.write_columns(&row, columns, outcomes, count, proto, out)
         if outcomes == NULL:
             count_served(self.counters, row.view, row.outcome, row.age_ticks, count)
         return True
@@ -248,26 +251,33 @@ cdef class HotCommands:
             lowest |= columns[i]                 # the sign bit of any negative column stays
         return lowest >= 0
 
-    cdef bint write_columns(
-        self, const RowView* row, const int32_t* columns, const uint8_t* outcomes, uint32_t count,
-        bint many, int proto, ReplyBuffer out,
-    ) except -1:
-        """Write the values; False when they are too large for one piece."""
-        cdef uint64_t size = HEADER
+    cdef const Arg* expand(self, const FieldList* listed) noexcept:
+        """The remembered list's fields as arguments, in the scratch that `reserve` made."""
+        cdef Arg* fields = <Arg*>self.batch
+        cdef uint32_t i
+        for i in range(listed.count):
+            fields[i].data = listed.raw + listed.offsets[i]
+            fields[i].size = listed.sizes[i]
+        return fields
+
+    cdef uint64_t reply_size(self, const RowView* row, const int32_t* columns, uint32_t count) noexcept:
+        """The most that these values take as bulk strings."""
+        cdef uint64_t size = <uint64_t>count * BULK_OVERHEAD
         cdef uint32_t i, length
-        cdef const uint8_t* value
-        cdef uint8_t* to
         for i in range(count):
             if columns[i] >= 0:
                 column_value(row, columns[i], &length)
-                size += length + BULK_OVERHEAD
-            else:
-                size += BULK_OVERHEAD
-        if size > LARGE_REPLY and count > 1:
-            return False
-        if many:
-            out.array(count)
-        to = room(out, size)
+                size += length
+        return size
+
+    cdef int write_columns(
+        self, const RowView* row, const int32_t* columns, const uint8_t* outcomes, uint32_t count, int proto,
+        ReplyBuffer out,
+    ) except -1:
+        """Write values; null where a column is none or `outcomes`, if there are any, says absent."""
+        cdef uint32_t i, length
+        cdef const uint8_t* value
+        cdef uint8_t* to = room(out, self.reply_size(row, columns, count))
         for i in range(count):
             if columns[i] < 0 or (outcomes != NULL and outcomes[i] == <uint8_t>NEGATIVE):
                 to = put_null(to, proto)
@@ -275,7 +285,7 @@ cdef class HotCommands:
                 value = column_value(row, columns[i], &length)
                 to = put_bulk(to, value, length)
         out.end = to - out.data
-        return True
+        return 0
 
     cdef bint hgetall(self, const Command* command, int proto, ReplyBuffer out) except -1:
         cdef RowView row
@@ -296,7 +306,7 @@ cdef class HotCommands:
             return True
         if row.revalidate:
             self.note_stale(key)
-        if not row.whole or row.view == MIXED_VIEWS:
+        if not row.list_fresh or row.view == MIXED_VIEWS:
             return False
         out.map(row.columns, proto)
         for i in range(row.columns):

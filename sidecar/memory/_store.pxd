@@ -77,8 +77,8 @@ cdef struct AbsentRule:          # which rule a field has that some whole row la
 cdef class Store:
     """What find_* and judge_fields hand out points into the arena: valid until the next install, overlay, drop or step.
 
-    Counting: find_string counts a USABLE answer itself. find_row counts nothing: for a USABLE row the caller calls
-    count_served with the fields it answered; judge_fields counts all its fields when none of them misses, else none.
+    Counting: find_string and find_row count nothing, for a command that misses elsewhere is looked up again: for what
+    was USABLE the caller calls count_served with the entries it answered. judge_fields counts all its fields when none of them misses, else none.
     A field whose outcome is NEGATIVE is answered with null, whatever its column.
     """
     cdef RuleTable table

@@ -189,7 +189,6 @@ cdef class Store:
                 out.outcome = STALE_HIT
                 out.revalidate = not item[0] & REFRESHING
                 item[0] |= REFRESHING
-        count_served(self.counters, out.view, out.outcome, out.age_ticks, 1)
         return USABLE
 
     cdef int fill_row_view(self, uint8_t* item, uint64_t key_hash, RowView* out) noexcept:
