@@ -4,8 +4,9 @@
           ^                                                        |
           +------------- someone else wrote in between ------------+
 
-A write that needs no look at the document (SET without conditions, DEL, EXPIRE) goes out directly. No mutation is
-ever sent twice unless the server said that it did not apply the first.
+A write that needs no look at the document (SET without conditions, EXPIRE) goes out directly. DEL does look: a hash
+whose fields have all expired stands in Couchbase and is no key. No mutation is ever sent twice unless the server said
+that it did not apply the first.
 """
 
 from datetime import timedelta
@@ -23,7 +24,6 @@ from sidecar.origins import stored_document
 from sidecar.origins.base import (
     Applied,
     Condition,
-    Delete,
     Expire,
     Refusal,
     Refused,
@@ -115,8 +115,6 @@ class CouchbaseWrite:
 
     async def _apply(self) -> WriteAnswer:
         write = self._write
-        if isinstance(write, Delete):
-            return Applied(await self._remove(0))
         if isinstance(write, Expire) and write.condition is Condition.ALWAYS and write.expiry_ms is not None:
             return Applied(await self._touch(write.expiry_ms))
         if isinstance(write, SetValue) and not write.want_previous and not write.keep_expiry:
@@ -149,12 +147,12 @@ class CouchbaseWrite:
         if after is not None:
             await self._collection.upsert(self._document, after, **self._storing(after))
         elif isinstance(answer, Applied):  # an expiry in the past
-            await self._remove(0)
+            await self._remove()
         return answer
 
-    async def _remove(self, cas: int) -> bool:
+    async def _remove(self) -> bool:
         try:
-            await self._collection.remove(self._document, cas=cas, **self._options())
+            await self._collection.remove(self._document, **self._options())
         except CouchbaseException as exc:
             if code_of(exc) != DOCUMENT_NOT_FOUND:
                 raise
@@ -163,7 +161,7 @@ class CouchbaseWrite:
 
     async def _touch(self, expiry_ms: int) -> bool:
         if expiry_ms <= self._clock.wall_ms():
-            return await self._remove(0)
+            return await self._remove()
         try:
             await self._collection.touch(self._document, self._lifetime(expiry_ms), timeout=self._timeout())
         except CouchbaseException as exc:

@@ -13,6 +13,7 @@ import socket
 import struct
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from servers import couchbase_node_subdoc
 from servers.couchbase_node_documents import MAX_KEY_BYTES, Document, Documents
@@ -39,11 +40,11 @@ COLLECTIONS = 0x12
 class CouchbaseNode:
     """The node: its documents, its listener and its faults. Everything runs on the loop that started it."""
 
-    def __init__(self, bucket: str = "features", username: str = "sidecar", password: str = "secret") -> None:
-        self.users = {username: password}
+    def __init__(self, bucket: str = "features", now_s: Callable[[], int] = lambda: int(time.time())) -> None:
+        self.users = {"sidecar": "secret"}
         self.topology = Topology(bucket)
         self.skew_s = 0  # added to the wall clock: lets a test pass an expiry without waiting
-        self.documents = Documents(lambda: int(time.time()) + self.skew_s)
+        self.documents = Documents(lambda: now_s() + self.skew_s)
         self.requests: Counter[str] = Counter()  # by opcode's name; "durable": those that asked for it
         self.connections: set[Connection] = set()
         self.hanging = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from servers.couchbase_node import CouchbaseNode
 
-from sidecar.clock import SystemClock
+from sidecar.clock import Clock, SystemClock
 from sidecar.origins import open_origin
 from sidecar.origins.couchbase import CouchbaseOrigin
 from sidecar.resilience.deadline import Deadline
@@ -22,9 +22,9 @@ def within(budget_ms: int = 5000) -> Deadline:
 
 
 @asynccontextmanager
-async def running_node() -> AsyncIterator[CouchbaseNode]:
-    """A node that listens."""
-    node = CouchbaseNode()
+async def running_node(clock: Clock = CLOCK) -> AsyncIterator[CouchbaseNode]:
+    """A node that listens and goes by ``clock``."""
+    node = CouchbaseNode(now_s=lambda: clock.wall_ms() // 1000)
     await node.start()
     try:
         yield node

@@ -44,10 +44,10 @@ async def origin(node):
 
 
 @pytest.fixture
-def loop_errors():
+async def loop_errors():
     """Whatever reaches the loop's exception handler: late results that nobody can take show up there."""
     errors = []
-    asyncio.get_event_loop().set_exception_handler(lambda loop, context: errors.append(context))
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     return errors
 
 
