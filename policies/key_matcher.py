@@ -37,5 +37,4 @@ class KeyMatcher:
                     break
                 if matches(key):
                     best, most = number, literal_bytes
-                    break
         return best

@@ -25,8 +25,10 @@ BLOCK = st.fixed_dictionaries({}, optional=TIMING)
 FEATURES = st.dictionaries(st.text("ab", min_size=1, max_size=3), BLOCK, max_size=4)
 TEXT = st.text(string.printable + "é{}*", max_size=60)
 SNIPPETS = st.sampled_from(
-    ["version: 1\n", "defaults:\n", "  ttl: 30s\n", "feature_views:\n", "  - name: a\n", "    keys: 'a:{x}'\n"]
-    + ["<<: *a\n", "&a ", "- ", "? ", ": ", "[", "}"]
+    [
+        *("version: 1\n", "defaults:\n", "  ttl: 30s\n", "feature_views:\n", "  - name: a\n", "    keys: 'a:{x}'\n"),
+        *("<<: *a\n", "&a ", "- ", "? ", ": ", "[", "}"),
+    ]
 )
 
 

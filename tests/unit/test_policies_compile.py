@@ -6,6 +6,7 @@ from policies import DEFAULT_POLICY, RuleFlag, parse
 from policies._freshness import jitter_of, judge
 from policies.feast import entity_key, feature_field, timestamp_field
 from policies.numbers import StableNumbers
+from policies.resolver import MEMO_ENTRIES, MEMO_NAME_BYTES
 
 POLICY = """\
 version: 1
@@ -157,6 +158,29 @@ def test_field_rules_answer_in_the_order_asked_whatever_was_asked_before():
     assert policy.field_rules(row, many) == [row] * 10_000
     assert policy.field_rules(row, [b"tier"]) == first[:1]
     assert {policy.row_rule(b"user:%d" % n) for n in range(10_000)} == {row}
+
+
+def test_memos_stay_small_under_any_keys_and_fields():
+    """Clients choose keys and fields: what is remembered of them is bounded in number and in length."""
+    policy = compiled(POLICY)
+    resolver = policy.table.resolver
+    for n in range(2 * MEMO_ENTRIES + 10):
+        policy.field_rules(policy.row_rule(b"user:%d" % n), [b"f%d" % n])
+    policy.field_rules(policy.row_rule(b"user:" + b"x" * 1_000), [b"f" * 1_000])
+    for memo in (resolver._row_memo, *resolver._field_memos.values()):
+        assert len(memo) <= MEMO_ENTRIES
+        assert max(map(len, memo), default=0) <= MEMO_NAME_BYTES
+    assert len(resolver._row_memo) > 5
+
+
+def test_more_literal_bytes_win_over_a_longer_prefix():
+    """Patterns are looked up by their first literal bytes, which do not decide."""
+    policy = compiled("version: 1\nfeature_views: [{name: more, keys: 'a{x}bbb'}, {name: longer, keys: 'aa{x}'}]\n")
+    assert [policy.view_names[policy.view_number(key)] for key in (b"aaxbbb", b"aaxbb", b"axbbb")] == [
+        "more",
+        "longer",
+        "more",
+    ]
 
 
 def test_views_of_one_feast_hash_keep_their_own_ttl():

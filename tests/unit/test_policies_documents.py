@@ -30,6 +30,7 @@ ADDRESSES = [
     (b"user:42", ("features", "profile", b"42")),
     (b"user:\xff\x00", ("features", "profile", b"\xff\x00")),
     (b"ev-1-2-3:a:b", ("features", "events", b"a:b:by:2-3:1")),
+    (b"ev-1-2-3:x:by:y", ("features", "events", b"x:by:y:by:2-3:1")),
     (b"user:vip_7", ("_default", "_default", b"user:vip_7")),
     (b"kept:1", ("features", "kept", b"kept:1")),
     (b"nobody", ("_default", "_default", b"nobody")),

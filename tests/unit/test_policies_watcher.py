@@ -143,12 +143,18 @@ def test_going_back_to_the_running_policy_clears_the_error(watched):
     assert len(watched.errors) == 2
 
 
-def test_a_missing_file_is_reported_once_and_read_when_it_is_back(watched, tmp_path):
+def test_a_missing_file_is_reported_once_and_read_when_it_is_back(tmp_path):
     """Also when the very same file comes back."""
-    os.rename(watched.path, tmp_path / "away")
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    path = folder / "policy.yaml"
+    path.write_text(OLD)
+    watched = Watched(path)
+    watched.checks(2)
+    os.rename(folder, tmp_path / "away")  # which the file itself does not notice: its times stay
     assert watched.checks(3) == [Check.WAITING, Check.FAILED, Check.FAILED]
     assert len(watched.errors) == 1
-    os.rename(tmp_path / "away", watched.path)
+    os.rename(tmp_path / "away", folder)
     assert watched.checks(2) == [Check.WAITING, Check.UNCHANGED]
     assert watched.watcher.error is None
     watched.path.unlink()
