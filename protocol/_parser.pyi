@@ -2,6 +2,7 @@ from enum import IntEnum
 from typing import Self, final
 
 from protocol._field_lists import FieldLists
+from protocol._window import RequestWindow
 
 class ParseResult(IntEnum):
     """What a step of the parser found."""
@@ -11,7 +12,7 @@ class ParseResult(IntEnum):
     VIOLATION = 2
 
 @final
-class RequestParser:
+class RequestParser(RequestWindow):
     """Only C code drives it; Session is its face to Python."""
 
     max_args: int

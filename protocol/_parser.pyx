@@ -1,9 +1,7 @@
 """RESP requests, see the .pxd. Input: hostile bytes.
 
-The parser never copies what lies whole in the bytes it was lent: arguments are spans of the window. Only what is
-incomplete when the window is taken back is copied to storage of our own, which grows by doubling with what arrived,
-never with what a length announces. Every step remembers where it stopped (`scan`, `searched`, `args_done`), so a
-request that arrives byte by byte costs as much as one that comes whole.
+Every step remembers where it stopped (`scan`, `searched`, `args_done`), so a request that arrives byte by byte costs as
+much as one that comes whole; where its bytes are kept is _window's business.
 
 Texts and order of checks are those of Redis 7.4 (networking.c, processMultibulkBuffer, processInlineBuffer, sds.c
 sdssplitargs), with one difference: a limit on a line's length holds however the stream was cut.
@@ -11,13 +9,13 @@ sdssplitargs), with one difference: a limit on a line's length holds however the
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from protocol._decimal cimport parse_int64
 from protocol._field_lists cimport FieldLists
 from protocol._inline cimport unquote_word
+from protocol._window cimport Arg, RequestWindow
 
 cdef enum:
     MAX_ARGS = 1024 * 1024               # Redis's own cap until 7.0; 2**31 since
@@ -25,8 +23,6 @@ cdef enum:
     MAX_INLINE_BYTES = 64 * 1024         # PROTO_INLINE_MAX_SIZE of Redis
     UNAUTHENTICATED_ARGS = 10            # networking.c, authRequired
     UNAUTHENTICATED_BULK_BYTES = 16384
-    FIRST_ARGS = 8
-    KEPT_ARGS = 512                      # an idle connection keeps at most 8 KiB of them
     HMGET_FIELDS = 4                     # shorter lists are parsed as fast as they are found
 
 
@@ -76,10 +72,9 @@ cdef bint is_http(const Arg* name) noexcept nogil:
 
 
 @cython.final
-cdef class RequestParser:
+cdef class RequestParser(RequestWindow):
     def __cinit__(self, FieldLists lists not None):
         self.lists = lists
-        self.args = NULL
         self.argc = 0
         self.field_list = NULL
         self.list_raw = NULL
@@ -89,130 +84,8 @@ cdef class RequestParser:
         self.max_bulk_bytes = MAX_BULK_BYTES
         self.max_inline_bytes = MAX_INLINE_BYTES
         self.unauthenticated = False
-        self.own = NULL
-        self.own_capacity = 0
-        self.window = NULL
-        self.window_size = 0
-        self.start = self.scan = self.searched = 0
-        self.args_capacity = self.args_done = 0
-        self.args_wanted = self.bulk_wanted = -1
-        self.list_start = 0
-        self.borrowed = self.failed = False
-        self.unquoted = NULL
-        self.unquoted_used = self.unquoted_capacity = 0
-
-    def __dealloc__(self):
-        free(self.args)
-        free(self.own)
-        free(self.unquoted)
-
-    # Storage
-
-    cdef int borrow(self, const uint8_t* data, size_t size) except -1:
-        self.forget_unquoted()
-        if self.borrowed or self.start == self.window_size:
-            self.release()
-        if self.own == NULL:
-            self.window = data
-            self.window_size = size
-            self.borrowed = True
-            return 0
-        self.hold(size)
-        memcpy(self.own + self.window_size, data, size)
-        self.window_size += size
-        return 0
-
-    cdef int release(self) except -1:
-        cdef size_t rest = self.window_size - self.start
-        self.forget_unquoted()
-        if self.args_capacity > KEPT_ARGS and self.args_done == 0:
-            free(self.args)
-            self.args = NULL
-            self.args_capacity = 0
-        if rest == 0:
-            free(self.own)
-            self.own = NULL
-            self.own_capacity = 0
-            self.window = NULL
-            self.window_size = 0
-            self.start = self.scan = self.searched = 0
-            self.borrowed = False
-            return 0
-        if self.borrowed:
-            return self.relocate(rest)
-        if self.start >= rest or rest * 4 < self.own_capacity:   # at most as much is moved as was consumed or is given back
-            return self.relocate(rest)
-        return 0
-
-    cdef int hold(self, size_t more) except -1:
-        """Room for `more` bytes behind the window, which is our own."""
-        cdef size_t held = self.window_size - self.start
-        if self.own_capacity - self.window_size >= more:
-            return 0
-        return self.relocate(held + more if more > held else held * 2)
-
-    cdef int relocate(self, size_t capacity) except -1:
-        """Move what is not consumed to new storage of our own of `capacity` bytes."""
-        cdef size_t rest = self.window_size - self.start
-        cdef uint8_t* moved = <uint8_t*>malloc(capacity)
-        cdef const uint8_t* old = self.window + self.start
-        cdef uint32_t i
-        if moved == NULL:
-            raise MemoryError
-        if rest:
-            memcpy(moved, old, rest)
-        for i in range(self.args_done):      # linear in all, for storage doubles
-            self.args[i].data = moved + (self.args[i].data - old)
-        free(self.own)
-        self.own = moved
-        self.own_capacity = capacity
-        self.window = moved
-        self.window_size = rest
-        self.scan -= self.start
-        self.searched = self.searched - self.start if self.searched > self.start else 0
-        if self.list_start:
-            self.list_start -= self.start
-        self.start = 0
-        self.borrowed = False
-        return 0
-
-    cdef uint8_t* reserve(self, size_t minimum, size_t* room) except NULL:
-        self.forget_unquoted()
-        if self.borrowed or self.start == self.window_size:
-            self.release()
-        self.hold(minimum)
-        room[0] = self.own_capacity - self.window_size
-        return self.own + self.window_size
-
-    cdef void commit(self, size_t size) noexcept:
-        self.window_size += size
-
-    cdef void forget_unquoted(self) noexcept:
-        free(self.unquoted)
-        self.unquoted = NULL
-        self.unquoted_used = self.unquoted_capacity = 0
-
-    cdef size_t held_bytes(self) noexcept:
-        return self.own_capacity + self.args_capacity * sizeof(Arg) + self.unquoted_capacity
-
-    cdef size_t missing(self) noexcept:
-        if self.bulk_wanted < 0 or self.window_size - self.scan >= <size_t>self.bulk_wanted + 2:
-            return 0
-        return <size_t>self.bulk_wanted + 2 - (self.window_size - self.scan)
-
-    cdef bint ensure_args(self, uint32_t count) noexcept:
-        cdef uint32_t capacity = self.args_capacity if self.args_capacity else FIRST_ARGS
-        cdef Arg* grown
-        while capacity < count:
-            capacity *= 2
-        grown = <Arg*>realloc(self.args, capacity * sizeof(Arg))
-        if grown == NULL:
-            return False
-        self.args = grown
-        self.args_capacity = capacity
-        return True
-
-    # Parsing
+        self.args_wanted = -1
+        self.failed = False
 
     cdef ParseResult next_command(self) noexcept:
         cdef ParseResult result
@@ -380,11 +253,8 @@ cdef class RequestParser:
         self.scan += size + 1
         if size > 0 and line[size - 1] == 13:
             size -= 1
-        if self.unquoted == NULL:        # never more than the rest of the window is unquoted in it
-            self.unquoted_capacity = self.window_size - (line - self.window)
-            self.unquoted = <uint8_t*>malloc(self.unquoted_capacity)
-            if self.unquoted == NULL:
-                return self.fail(b"out of memory")
+        if not self.ensure_unquoted(size, self.window_size - (line - self.window)):   # the rest of the window fits too
+            return self.fail(b"out of memory")
         self.args_done = 0
         if not self.split_inline(line, line + size):
             return VIOLATION

@@ -93,7 +93,7 @@ def test_inline_words_survive_quoting(words):
 
 @pytest.mark.parametrize("piece_bytes", [1000, 4096])
 def test_many_arguments_in_pieces_cost_their_bytes(piece_bytes):
-    """Of a command of 200,000 arguments and one of 4 MiB in thousands of pieces, storage moves some dozen times only."""
+    """200,000 arguments and a value of 4 MiB in thousands of pieces move some dozen times only."""
     stream = request(*[b"x"] * 200_000) + request(b"SET", b"k", b"v" * (4 << 20))
     session, got, sizes = Session(), [], []
     for at in range(0, len(stream), piece_bytes):
