@@ -27,5 +27,6 @@ cdef class Session:
     cpdef void reset(self)           # RESET: back to RESP2, no name, out of MULTI; authentication kept only where no password is set
     cpdef void violated(self)        # the parser said VIOLATION: its error goes behind the replies owed, and the session closes
     cdef readonly uint32_t list_id   # of the field list that next_command found remembered; 0: parsed in full
+    cdef size_t command_start        # of the last command in the parser's window
     cdef bytes fed                   # what Python fed and the parser still points into
     cdef void start_over(self) noexcept

@@ -73,5 +73,7 @@ class Session:
         Raises:
             ProtocolViolation: the peer broke the framing; its error is in the output and the session closes.
         """
+    def unread(self) -> None:
+        """Give the command that next_command just gave again at the next call: too much output waits."""
     def take_output(self, limit: int | None = None) -> bytes:
         """Replies up to the first open slot; with a limit no more than it and one element, the rest later."""

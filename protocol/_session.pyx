@@ -26,6 +26,7 @@ cdef class Session:
         self.closing = False
         self.fed = None
         self.list_id = 0
+        self.command_start = 0
         self.lib_name = self.lib_version = b""
         self.peer = self.local = ""
         self.connected_at = self.last_command_at = 0.0
@@ -66,6 +67,7 @@ cdef class Session:
         cdef ParseResult result
         if self.closing:
             return None
+        self.command_start = self.parser.start
         result = self.parser.next_command()
         if result == COMMAND:
             self.list_id = 0 if self.parser.field_list == NULL else self.parser.field_list.id
@@ -76,6 +78,9 @@ cdef class Session:
             return None
         self.violated()
         raise ProtocolViolation(self.parser.violation)
+
+    def unread(self):
+        self.parser.rewind(self.command_start)
 
     def take_output(self, limit=None):
         self.slots.pump(<size_t>-1 if limit is None else limit)

@@ -50,6 +50,22 @@ def test_a_closing_session_parses_nothing_more():
     assert session.take_output() == b"$4\r\nlate\r\n"
 
 
+def test_an_unread_command_comes_again():
+    """A transport that stops at the output limit loses nothing, however often it stops and whatever the quoting."""
+    session = Session()
+    stream = (
+        b"one 'a b' \"c\"\r\n" + request(b"two", b"x") + b"three 'd e' ' f '\n" + request(b"HMGET", *b"kabcdef".split())
+    )
+    session.feed(stream)
+    for wanted in ([b"one", b"a b", b"c"], [b"two", b"x"], [b"three", b"d e", b" f "], [b"HMGET", b"kabcdef"]):
+        for _ in range(300):
+            assert session.next_command() == wanted
+            session.unread()
+        assert session.next_command() == wanted
+    assert session.next_command() is None
+    assert session.held_bytes <= 1024
+
+
 def test_feeding_before_the_last_bytes_were_read_loses_nothing():
     """Several feeds in a row, then commands: the bytes are one stream."""
     session = Session()
