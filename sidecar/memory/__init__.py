@@ -1,6 +1,5 @@
 """The memory tier: strings and rows of features within a byte budget, native, judged by the policy's table."""
 
 from sidecar.memory._store import Store
-from sidecar.memory.window import Window
 
-__all__ = ["Store", "Window"]
+__all__ = ["Store"]

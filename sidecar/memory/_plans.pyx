@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from policies._freshness cimport FEAST_ROW, FEAST_TIMESTAMP, Limits
+from policies._freshness cimport FEAST_TIMESTAMP, Limits
 from sidecar.memory._machine cimport ANY_AMOUNT
 from sidecar.memory._schemas cimport column_name_of, plan_bytes
 
@@ -17,15 +17,6 @@ cdef void narrow(Limits* floor, const Limits* rule) noexcept nogil:
     floor.stale_ticks = min(floor.stale_ticks, rule.stale_ticks)
     floor.error_ticks = min(floor.error_ticks, rule.error_ticks)
     floor.jitter_ticks = max(floor.jitter_ticks, rule.jitter_ticks)
-
-
-cdef void narrow_to_view(Limits* floor, RuleTable table, const Limits* row) noexcept:
-    """A field that a whole row lacks may have any rule of its view; in a Feast row, of any view."""
-    cdef uint32_t number
-    for number in range(table.count):
-        if row.flags & FEAST_ROW or table.limits[number].view == row.view:
-            if not table.limits[number].flags & FEAST_TIMESTAMP:
-                narrow(floor, &table.limits[number])
 
 
 cdef list column_names(const Schema* schema, const RowParts* parts):
@@ -87,7 +78,6 @@ cdef Plan* make_plan(RuleTable table, uint32_t generation, uint32_t row_rule, li
         narrow(&plan.floor, rule)
     plan.whole_floor = plan.floor
     narrow(&plan.whole_floor, &table.limits[row_rule])   # the list's own freshness
-    narrow_to_view(&plan.whole_floor, table, &table.limits[row_rule])
     return plan
 
 

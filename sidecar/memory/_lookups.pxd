@@ -1,0 +1,24 @@
+"""Finding items, and strings: the Store's first layer."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from policies._table cimport RuleTable
+from sidecar.memory._index cimport Slot
+from sidecar.memory._tier cimport Tier
+from sidecar.memory._views cimport Probe, StringView
+from sidecar.metrics._counters cimport Counters
+
+cdef class Lookups:
+    """Nothing here counts: after a USABLE answer of find_string the caller calls count_served."""
+    cdef RuleTable table
+    cdef readonly Counters counters
+    # `now` in ticks (rounded up), `wall_ms` for expiries: set once a turn
+    cdef public uint32_t now
+    cdef public uint64_t wall_ms
+    cdef Tier tier
+
+    cdef uint64_t hash_key(self, const uint8_t* key, size_t size) noexcept nogil
+    cdef void prefetch_bucket(self, uint64_t key_hash) noexcept nogil
+    cdef void prefetch_item(self, uint64_t key_hash) noexcept nogil            # every line of it, up to 1008 bytes
+    cdef Probe find_string(self, uint64_t key_hash, const uint8_t* key, uint32_t size, StringView* out) noexcept
+    # the layers above use these
+    cdef uint8_t* find_live(self, uint64_t key_hash, const uint8_t* key, uint32_t size, Slot* slot) noexcept
+    cdef bint resolve_again(self, uint8_t* item) noexcept

@@ -1,0 +1,138 @@
+"""Look-ups of the hit path: finding an item, and strings."""
+cimport cython
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from policies._freshness cimport FRESH, STALE, Freshness, Limits, entry_jitter, freshness
+from policies._table cimport RuleTable
+from sidecar.memory._index cimport (
+    Bucket, Slot, first_bucket, hash_of, index_find, lowest_bit, match_tags, prefetch, prefetch_lines, second_bucket,
+    slot_value, tag_of, touch,
+)
+from sidecar.memory._items cimport (
+    BUSY, EXPIRES, NEGATIVE_ITEM, REFRESHING, ROW, expiry_of, filled_at_of, item_key, item_rule, string_parts,
+)
+from sidecar.memory._machine cimport OFFSET_MASK, OLDEST_AGE
+from sidecar.memory._tier cimport age_of, tier_close, tier_open
+from sidecar.memory._views cimport NEEDS_ORIGIN, NOT_HERE, OTHER_KIND, USABLE, Probe, StringView
+from sidecar.metrics._counters cimport HIT, NEGATIVE, STALE_HIT, Counters
+
+import os
+
+cdef enum:
+    LARGEST_SEGMENT = 262144     # 256 KiB, from 64 MiB of memory on
+    SMALLEST_SEGMENT = 4096
+    SEGMENTS = 256               # at least so many, so that a tenth of them is a queue
+    LEAST_MEMORY = 65536
+
+
+cdef uint32_t segment_bytes_for(uint64_t max_memory) noexcept:
+    cdef uint32_t size = LARGEST_SEGMENT
+    while size > SMALLEST_SEGMENT and max_memory // size < SEGMENTS:
+        size //= 2
+    return size
+
+
+@cython.auto_pickle(False)
+cdef class Lookups:
+    """The tier's state and how it is read. See Store."""
+
+    def __cinit__(self, uint64_t max_memory, RuleTable table not None, Counters counters not None, bytes seed=None):
+        cdef uint64_t k0, k1
+        seed = os.urandom(16) if seed is None else seed
+        if len(seed) != 16:
+            raise ValueError("the seed must have 16 bytes")
+        if max_memory < LEAST_MEMORY:
+            raise ValueError(f"{max_memory} bytes of memory, expected at least {LEAST_MEMORY}")
+        k0 = int.from_bytes(seed[:8], "little")
+        k1 = int.from_bytes(seed[8:], "little")
+        tier_open(&self.tier, max_memory, segment_bytes_for(max_memory), k0, k1)
+        self.counters = counters
+        self.use_table(table)
+
+    def __dealloc__(self):
+        tier_close(&self.tier)
+
+    def use_table(self, RuleTable table not None):
+        """Judge by another table from now on, what is here already included."""
+        self.table = table
+        self.tier.limits = table.limits
+        self.tier.rules = table.count
+        self.tier.generation += 1
+
+    cdef uint64_t hash_key(self, const uint8_t* key, size_t size) noexcept nogil:
+        return hash_of(&self.tier.index, key, size)
+
+    cdef void prefetch_bucket(self, uint64_t key_hash) noexcept nogil:
+        prefetch(&self.tier.index.buckets[first_bucket(&self.tier.index, key_hash)])
+
+    cdef void prefetch_item(self, uint64_t key_hash) noexcept nogil:
+        """After prefetch_bucket of the same key, with some work between."""
+        cdef Bucket* bucket = &self.tier.index.buckets[first_bucket(&self.tier.index, key_hash)]
+        cdef uint32_t found = match_tags(bucket.tags, tag_of(key_hash))
+        if found:
+            prefetch_lines(&self.tier.index, slot_value(bucket, lowest_bit(found)))
+        else:
+            prefetch(&self.tier.index.buckets[second_bucket(&self.tier.index, key_hash)])
+
+    cdef uint8_t* find_live(self, uint64_t key_hash, const uint8_t* key, uint32_t size, Slot* slot) noexcept:
+        """The item of a key, its rule of the present patterns; NULL: none, or one past its document's expiry."""
+        cdef uint8_t* item
+        if not index_find(&self.tier.index, key_hash, key, size, slot):
+            return NULL
+        touch(slot)
+        item = self.tier.arena.base + (slot_value(slot.bucket, slot.number) & OFFSET_MASK)
+        if item[0] & EXPIRES and expiry_of(item) <= self.wall_ms:
+            return NULL
+        if item[1] != self.table.pattern_epoch or item_rule(item) >= self.table.count:
+            if not self.resolve_again(item):
+                return NULL
+        return item if age_of(self.now, filled_at_of(item)) < OLDEST_AGE else NULL
+
+    cdef bint resolve_again(self, uint8_t* item) noexcept:
+        """The patterns changed since the item came: ask the policy for its rule. False: it could not say."""
+        cdef uint32_t size
+        cdef const uint8_t* key = item_key(item, &size)
+        cdef uint32_t rule
+        try:
+            rule = self.table.resolver.row_rule((<const char*>key)[:size])
+        except Exception:
+            return False
+        if rule >= self.table.count:
+            return False
+        (<uint16_t*>(item + 2))[0] = <uint16_t>rule
+        item[1] = self.table.pattern_epoch
+        return True
+
+    cdef Probe find_string(self, uint64_t key_hash, const uint8_t* key, uint32_t size, StringView* out) noexcept:
+        cdef Slot slot
+        cdef uint8_t* item = self.find_live(key_hash, key, size, &slot)
+        cdef const Limits* rule
+        cdef uint32_t key_size
+        cdef Freshness verdict
+        if item == NULL:
+            return NOT_HERE
+        if item[0] & BUSY:
+            return NEEDS_ORIGIN
+        rule = &self.table.limits[item_rule(item)]
+        out.age_ticks = age_of(self.now, filled_at_of(item))
+        out.view = rule.view
+        out.revalidate = False
+        if item[0] & (NEGATIVE_ITEM | ROW):
+            if item[0] & ROW:
+                return OTHER_KIND if freshness(out.age_ticks, entry_jitter(key_hash, rule), rule) == FRESH else NEEDS_ORIGIN
+            if out.age_ticks >= rule.negative_ticks:
+                return NEEDS_ORIGIN
+            out.value = NULL
+            out.size = 0
+            out.outcome = NEGATIVE
+        else:
+            verdict = freshness(out.age_ticks, entry_jitter(key_hash, rule), rule)
+            if verdict > STALE:
+                return NEEDS_ORIGIN
+            out.value = string_parts(item, &key_size, &out.size) + size
+            out.outcome = HIT
+            if verdict == STALE:
+                out.outcome = STALE_HIT
+                out.revalidate = not item[0] & REFRESHING
+                item[0] |= REFRESHING
+        return USABLE
