@@ -191,9 +191,8 @@ class Writes:
         """Bring memory up to date, send what waited behind, then tell those who wait."""
         self._turn.now_ns()
         self._count(answers)
-        wall_ms = self._clock.wall_ms()
         for submitted, answer in zip(batch, answers, strict=True):
-            self._show(submitted, answer, sent_tick, wall_ms)
+            self._show(submitted, answer, sent_tick)
         keys = dict.fromkeys(submitted.write.key for submitted in batch)
         for key in keys:
             self._queue.extendleft(reversed(self._behind.pop(key)))  # older than any write of the key in the queue
@@ -206,14 +205,14 @@ class Writes:
         for key in keys:
             self._write_ended(key)
 
-    def _show(self, submitted: _Submitted, answer: WriteAnswer, sent_tick: int, wall_ms: int) -> None:
+    def _show(self, submitted: _Submitted, answer: WriteAnswer, sent_tick: int) -> None:
         """What the outcome of one write does to memory."""
         write = submitted.write
         key = write.key
         may_install = self._coherence.end_write(key, submitted.mark)
         if answer.__class__ is Applied:
             rule = self._numbers.row(key).rule
-            show_written(self._store, write, answer.result, sent_tick, rule, wall_ms, may_install)
+            show_written(self._store, write, answer.result, sent_tick, rule, may_install)
         elif isinstance(answer, Refused):
             if answer.reason is Refusal.WRONG_TYPE:  # memory may hold the other kind
                 self._store.drop(key)

@@ -1,8 +1,9 @@
 """What a confirmed write leaves in memory, by kind of write.
 
-Each function is given the write, its result, the tick it was sent at, the row's rule and whether the consistency
-protocol lets it install. Where it may not, or where the outcome says something that memory may contradict, what the
-write covers is dropped.
+Each function is given the write, its result, the tick it was sent at and the row's rule; it says whether memory now
+holds what was written. Where it does not, or the consistency protocol forbids it, what the write covers is dropped.
+A value whose expiry has passed is kept like any other: memory does not serve it. To remember "absent" instead would be
+wrong, for another may have written since.
 """
 
 from collections.abc import Callable
@@ -36,10 +37,10 @@ def reserved_by(write: Write) -> Reserved:
 
 
 def show_written(
-    store: MemoryTier, write: Write, result: Any, sent_tick: int, row_rule: int, wall_ms: int, may_install: bool
+    store: MemoryTier, write: Write, result: Any, sent_tick: int, row_rule: int, may_install: bool
 ) -> None:
     """Bring memory up to date with a write that the origin confirmed."""
-    if not may_install or not _SHOW[type(write)](store, write, result, sent_tick, row_rule, wall_ms):
+    if not may_install or not _SHOW[type(write)](store, write, result, sent_tick, row_rule):
         forget_written(store, write)
 
 
@@ -52,16 +53,14 @@ def forget_written(store: MemoryTier, write: Write) -> None:
         store.drop(write.key)
 
 
-def _set(store: MemoryTier, write: SetValue, result: Any, sent_tick: int, row_rule: int, wall_ms: int) -> bool:
+def _set(store: MemoryTier, write: SetValue, result: Any, sent_tick: int, row_rule: int) -> bool:
     did_set, _previous = result
     if not did_set or write.keep_expiry:  # memory does not know the expiry that was kept
         return False
-    if write.expiry_ms is not None and write.expiry_ms <= wall_ms:
-        return store.install(write.key, ABSENT, sent_tick, row_rule)
     return store.install(write.key, Found(write.value, True, write.expiry_ms), sent_tick, row_rule)
 
 
-def _hash_set(store: MemoryTier, write: HashSet, result: Any, sent_tick: int, row_rule: int, _wall_ms: int) -> bool:
+def _hash_set(store: MemoryTier, write: HashSet, result: Any, sent_tick: int, row_rule: int) -> bool:
     if write.only_absent and not result:
         return False
     if store.overlay(write.key, write.fields, sent_tick, row_rule):
@@ -70,32 +69,28 @@ def _hash_set(store: MemoryTier, write: HashSet, result: Any, sent_tick: int, ro
     return False
 
 
-def _hash_delete(
-    store: MemoryTier, write: HashDelete, _result: Any, sent_tick: int, row_rule: int, _wall_ms: int
-) -> bool:
+def _hash_delete(store: MemoryTier, write: HashDelete, _result: Any, sent_tick: int, row_rule: int) -> bool:
     if store.overlay(write.key, dict.fromkeys(write.fields), sent_tick, row_rule):
         return True
     store.drop(write.key)
     return False
 
 
-def _delete(store: MemoryTier, write: Delete, _result: Any, sent_tick: int, row_rule: int, _wall_ms: int) -> bool:
+def _delete(store: MemoryTier, write: Delete, _result: Any, sent_tick: int, row_rule: int) -> bool:
     return store.install(write.key, ABSENT, sent_tick, row_rule)
 
 
-def _get_and_expire(
-    store: MemoryTier, write: GetAndExpire, result: Any, sent_tick: int, row_rule: int, wall_ms: int
-) -> bool:
-    if result is None or (write.expiry_ms is not None and write.expiry_ms <= wall_ms):
+def _get_and_expire(store: MemoryTier, write: GetAndExpire, result: Any, sent_tick: int, row_rule: int) -> bool:
+    if result is None:
         return store.install(write.key, ABSENT, sent_tick, row_rule)
     return store.install(write.key, Found(result, True, write.expiry_ms), sent_tick, row_rule)
 
 
-def _forget(_store: MemoryTier, _write: Write, _result: Any, _sent_tick: int, _row_rule: int, _wall_ms: int) -> bool:
+def _forget(_store: MemoryTier, _write: Write, _result: Any, _sent_tick: int, _row_rule: int) -> bool:
     return False
 
 
-_SHOW: dict[type, Callable[[MemoryTier, Any, Any, int, int, int], bool]] = {
+_SHOW: dict[type, Callable[[MemoryTier, Any, Any, int, int], bool]] = {
     SetValue: _set,
     HashSet: _hash_set,
     HashDelete: _hash_delete,
