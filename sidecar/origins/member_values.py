@@ -1,6 +1,7 @@
 """How one field's value is written as JSON and read back: numbers keep their text, bytes keep their bytes."""
 
 import binascii
+import json
 import re
 
 import msgspec
@@ -34,7 +35,7 @@ def decode_value(raw: bytes) -> bytes | None:
     """The bytes a client sees for one JSON value, ``raw`` being valid JSON; None: null, no such field."""
     first = raw[:1]
     if first == b'"':
-        return raw[1:-1] if b"\\" not in raw else _decode_text(raw).encode()
+        return raw[1:-1] if b"\\" not in raw else _without_escapes(raw)
     if first == b"{":
         binary = _binary_of(raw)
         return _without_space(raw) if binary is None else binary
@@ -50,14 +51,26 @@ def _binary_of(raw: bytes) -> bytes | None:
     if raw.startswith(_BINARY_PREFIX) and raw.endswith(b'"}'):
         text = raw[len(_BINARY_PREFIX) : -2]
     else:
-        members = _decode_object(raw)
+        try:
+            members = _decode_object(raw)
+        except UnicodeDecodeError:  # a name that is no text; the name we look for is
+            return None
         if members.keys() != {"$binary"} or not bytes(members["$binary"]).startswith(b'"'):
             return None
-        text = _decode_text(members["$binary"]).encode()
+        text = _without_escapes(bytes(members["$binary"]))
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         return None
+
+
+def _without_escapes(raw: bytes) -> bytes:
+    """The text of a JSON string; bytes that are no UTF-8, which another writer let in, stay as they are."""
+    try:
+        return _decode_text(raw).encode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text: str = json.loads(raw.decode(errors="surrogateescape"))
+        return text.encode(errors="surrogateescape")
 
 
 def _without_space(raw: bytes) -> bytes:

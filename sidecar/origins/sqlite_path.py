@@ -21,8 +21,9 @@ def path_of(url: str) -> Path:
     if name.startswith(("/./", "/../")):
         return Path(name[1:])
     if name.count("/") == 1:
+        meant = name if name != "/" else "/features.db"
         raise OriginSetupError(
-            f"origin: {url} names a file of the root directory: write sqlite:///.{name if name != '/' else '/features.db'} for one in"
-            " the working directory, or the whole path"
+            f"origin: {url} names a file of the root directory: write sqlite:///.{meant} for one in the working"
+            " directory, or the whole path"
         )
     return Path("/" + name.lstrip("/"))
