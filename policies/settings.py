@@ -7,11 +7,12 @@ from policies import duration, percentage
 
 
 class Kind(NamedTuple):
-    """How a setting is written: what is expected, how its text is read, and how a value is shown."""
+    """How a setting is written: what is expected, how its text is read, how a value is shown; a closed list or not."""
 
     expected: str
     parse: Callable[[str], Any]
     format: Callable[[Any], str] = str
+    is_choice: bool = False
 
 
 class OutOfBounds(ValueError):
@@ -30,7 +31,7 @@ def _one_of(*choices: str) -> Kind:
             raise ValueError(text)
         return text
 
-    return Kind(f"{', '.join(choices[:-1])} or {choices[-1]}", parse)
+    return Kind(f"{', '.join(choices[:-1])} or {choices[-1]}", parse, is_choice=True)
 
 
 def _parse_bool(text: str) -> bool:
@@ -112,9 +113,7 @@ VIEW_SETTINGS = (
     Setting("durability", DURABILITY, "none", "What a write waits for before it is acknowledged (Couchbase)."),
     Setting("document_expiry", BOOL, False, "Read the document's own expiry with each fill (Couchbase)."),
 )
-ORIGIN_SETTINGS = (
-    Setting("layout", LAYOUT, "json", "How documents are laid out: JSON, raw bytes, or Feast's Couchbase store."),
-)
+ORIGIN_SETTINGS = (Setting("layout", LAYOUT, "json", "How documents are laid out (Couchbase)."),)
 FEATURE_SETTINGS = (Setting("dtype", DTYPE, None, "Type of the value in the document. Unset: text is kept as text."),)
 SECTIONS = {
     "prefetch": (
@@ -131,7 +130,9 @@ SECTIONS = {
         Setting("level", PERCENTAGE, 0.9, "Ready once this share of the snapshot is back."),
         Setting("timeout", DURATION, 10_000, "Ready after this long in any case."),
     ),
-    "commands": (Setting("flush", FLUSH, "refuse", "FLUSHALL and FLUSHDB: refuse, or empty the memory tier only."),),
+    "commands": (
+        Setting("flush", FLUSH, "refuse", "FLUSHALL and FLUSHDB are refused, or empty the memory tier only."),
+    ),
 }
 DEFAULTS = {setting.name: setting.default for setting in FRESHNESS_SETTINGS}
 BY_NAME = {setting.name: setting for setting in FRESHNESS_SETTINGS}
