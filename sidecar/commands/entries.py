@@ -39,11 +39,11 @@ MODULES = (
     transactions,
 )
 INSIDE_MULTI = {b"exec", b"discard", b"multi", b"quit", b"reset"}  # run at once, never queued
-# Writes that do nothing but submit one write of their key; EXPIRE with two options may have to ask first
+# Writes that do nothing but submit one write of their key, or answer at once. Not HEXPIRE: with a bad argument it reads;
+# and EXPIRE with two options may have to ask first.
 SUBMITTED = {
-    b"del", b"expire", b"expireat", b"getdel", b"hdel", b"hexpire", b"hexpireat", b"hmset", b"hpersist", b"hpexpire",
-    b"hpexpireat", b"hset", b"hsetnx", b"persist", b"pexpire", b"pexpireat", b"psetex", b"set", b"setex", b"setnx",
-    b"unlink",
+    b"del", b"expire", b"expireat", b"getdel", b"hdel", b"hmset", b"hset", b"hsetnx", b"persist", b"pexpire",
+    b"pexpireat", b"psetex", b"set", b"setex", b"setnx", b"unlink",
 }  # fmt: skip
 EXPIRE_WITH_ONE_OPTION = 4  # words
 AT_ONCE = {b"quit", b"reset"}  # barriers whose effect is on the session alone: reply order is order enough

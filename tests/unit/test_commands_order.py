@@ -213,3 +213,13 @@ def test_an_expiry_that_must_ask_first_waits_for_the_write_before_it(bench):
     client.line("EXPIRE k 20 XX")
     bench.complete()
     assert client.output() == b"+OK\r\n:1\r\n:1\r\n"
+
+
+def test_a_write_that_reads_because_of_a_bad_argument_holds_its_key(bench):
+    """HEXPIRE with a bad argument looks at the key's kind as it is before the SET behind it."""
+    client = bench.client()
+    client.line("HEXPIRE k x FIELDS 1 f")
+    client.line("SET k v")
+    assert bench.writes.submitted == []
+    bench.complete()
+    assert client.output() == b"-ERR value is not an integer or out of range\r\n+OK\r\n"
