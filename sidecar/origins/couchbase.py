@@ -61,6 +61,8 @@ class CouchbaseOrigin(Origin):
         documents: Callable[[bytes], DocumentAddress] | None = None,
         username: str | None = None,
         password: Secret | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
         bootstrap_timeout_s: float = 10.0,
         longest_pause_s: float = 10.0,
     ) -> None:
@@ -73,13 +75,16 @@ class CouchbaseOrigin(Origin):
             documents: key -> where its document lives; None: the default collection, under the key itself.
             username: of a user who may read and write the bucket's documents.
             password: its password.
+            certificate, key: files of a client certificate; not taken yet.
             bootstrap_timeout_s: how long one attempt to connect may take.
             longest_pause_s: between attempts; the first pauses are shorter.
 
         Raises:
-            OriginSetupError: the URL is not understood, or there are no credentials.
+            OriginSetupError: the URL is not understood, or the credentials are not such as it takes.
         """
         parsed = parse_couchbase_url(url)
+        if certificate is not None or key is not None:
+            raise OriginSetupError("origin: client certificates are not supported yet, use a username and a password")
         if not username or password is None:
             raise OriginSetupError(
                 "origin: couchbase needs a user: set SIDECAR_ORIGIN_USERNAME, and SIDECAR_ORIGIN_PASSWORD or "

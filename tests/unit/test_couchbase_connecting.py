@@ -121,7 +121,7 @@ async def test_an_attempt_that_ends_after_closing_disturbs_nobody(node):
 
     async def abandoned_attempt() -> None:
         node.hang()
-        async with started_origin(node.url, bootstrap_timeout_s=0.2):
+        async with started_origin(node.url, bootstrap_timeout_s=1.0):
             await eventually(lambda: len(node.connections) > 0)
 
     def attempts() -> list[str]:
@@ -222,6 +222,12 @@ def test_missing_credentials_are_asked_for_by_name(credentials):
     """The operator is told which settings to give."""
     with pytest.raises(OriginSetupError, match="SIDECAR_ORIGIN_USERNAME"):
         open_origin("couchbase://db/features", clock=SystemClock(), **credentials)
+
+
+def test_a_client_certificate_is_refused_and_not_ignored():
+    """Who gives one must not end up logged in otherwise."""
+    with pytest.raises(OriginSetupError, match="client certificates are not supported yet"):
+        open_origin("couchbases://db/features", clock=SystemClock(), certificate="a.pem", key="a.key")
 
 
 async def test_failed_attempts_leave_no_threads_behind(node):

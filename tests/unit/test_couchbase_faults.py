@@ -146,6 +146,7 @@ async def test_closing_between_asking_and_sending_sends_nothing(node, origin, lo
     assert await write == [Refused(Refusal.NOT_SENT, Cause.CLOSED)]
     with pytest.raises(OriginUnavailable):
         await read
+    del abandoned  # its traceback holds the calls
     gc.collect()
     assert loop_errors == []
 
