@@ -30,10 +30,14 @@ class FakeReads:
     def __init__(self) -> None:
         self.keys: list[bytes] = []
         self.matches: list[bytes] = []
+        self.tried: set[bytes] = set()
 
     def invalidate(self, keys: list[bytes]) -> int:
         self.keys += keys
         return len(keys)
+
+    def is_tried(self, key: bytes) -> bool:
+        return key in self.tried
 
     def invalidate_match(self, glob: bytes) -> None:
         self.matches.append(glob)

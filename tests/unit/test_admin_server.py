@@ -10,6 +10,9 @@ from fake_services import FakeServices
 from sidecar import admin
 from sidecar.address import TcpAddress
 from sidecar.admin import AdminServer
+from sidecar.clock import floor_tick
+from sidecar.memory import Store
+from sidecar.origins.base import Found
 from sidecar.secret import SecretFile
 
 
@@ -89,6 +92,34 @@ async def test_policy_shows_generation_and_last_error(port: Port):
 async def test_config_shows_values_and_sources(port: Port):
     """What `feature-sidecar config` prints, for programs."""
     assert (await port.get_json("/config"))["max-clients"] == {"value": "10000", "source": "default"}
+
+
+async def test_explain_tells_rule_age_and_flight(port: Port):
+    """A row in a real memory tier: outcome, numbers, whole, and what the policy says and where."""
+    services = port.services
+    services.store = Store(8 << 20, services.policy.current.table, services.counters)
+    shown = await port.get_json("/explain?key=user:42&field=tier")
+    assert (shown["outcome"], shown["whole"], shown["flight"]) == ("miss", None, False)
+    filled_at = floor_tick(services.clock.now_ns())
+    rule = services.policy.current.row_rule(b"user:42")
+    assert services.store.install(b"user:42", Found({b"tier": b"gold"}), filled_at, rule)
+    services.reads.tried.add(b"user:42")
+    shown = await port.get_json("/explain?key=user:42&field=tier")
+    assert (shown["key"], shown["field"], shown["view"]) == ("user:42", "tier", "user_profile")
+    assert (shown["outcome"], shown["whole"], shown["flight"], shown["origin"]) == ("hit", True, True, "sqlite")
+    assert 0 <= shown["age_s"] < 10 < shown["fresh_until_s"] <= 30 < shown["hard_limit_s"] <= 40
+    assert "fresh for another" in shown["why"]
+    assert shown["settings"]["ttl"]["value"] == "30s"
+    assert (await port.get_json("/explain?key=user:42&field=nope"))["outcome"] == "negative"
+    assert (await port.get_json("/explain?key=user:42"))["outcome"] == "hit"
+
+
+async def test_explain_needs_a_key(port: Port):
+    """400 with the form that is expected; a binary key is taken percent-encoded."""
+    status, body = await port.ask("GET", "/explain")
+    assert status == 400 and b"key=KEY" in body
+    port.services.store = Store(8 << 20, port.services.policy.current.table, port.services.counters)
+    assert (await port.get_json("/explain?key=%02%FF"))["key"] == "\x02\\xff"
 
 
 async def test_invalidate_takes_keys_or_a_match(port: Port):
