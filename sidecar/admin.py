@@ -44,9 +44,12 @@ class AdminServices(MetricSources, Protocol):
     config: Config
     exposition: Exposition
     reads: Any
-    clock: Clock
     admin_token: SecretFile | None
     started_at: float
+
+    @property
+    def clock(self) -> Clock:
+        """What ages are judged by."""
 
     def drain(self) -> None:
         """Begin to turn clients away: /readyz fails from now on."""

@@ -4,7 +4,7 @@ Nothing is counted through prometheus-client: the hit path adds to C integers, t
 """
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -42,7 +42,7 @@ class MetricSources(Protocol):
     policy: Any
     policy_status: PolicyStatus
     health: Health
-    families: Sequence[str]
+    families: tuple[str, ...]
 
 
 class Collector:
