@@ -43,6 +43,12 @@ from sidecar.secret import Secret
 
 _CLOSE_TIMEOUT_S = 1.0  # a native sidecar has 2 s to end in all
 _TIMED_OUT = Failed(Cause.TIMEOUT)
+# Any other cause is the cluster's word on one document.
+_NO_ANSWER = {Cause.TIMEOUT, Cause.CONNECTION_LOST, Cause.CLOSED}
+    Cause.TIMEOUT,
+    Cause.CONNECTION_LOST,
+    Cause.CLOSED,
+}  # any other cause is the cluster's word on one document
 _NOT_REACHED = Refused(Refusal.NOT_SENT, Cause.TIMEOUT)
 _log = logger("couchbase")
 
@@ -125,7 +131,7 @@ class CouchbaseOrigin(Origin):
         found = task.result() if task.done() else _TIMED_OUT
         if isinstance(found, Failed):
             self._judge([found])
-        assert not isinstance(found, Failed)  # that has raised
+            raise OriginUnavailable(found.cause)
         return stored_document.expiries(found, fields, self._clock.wall_ms())
 
     async def scan(self, position: bytes | None, match: bytes | None, count: int, deadline: Deadline) -> ScanPage:
@@ -163,17 +169,17 @@ class CouchbaseOrigin(Origin):
             return Failed(Cause.CLOSED)
 
     def _judge(self, answers: Sequence[OriginAnswer]) -> None:
-        """Raise where nothing at all was answered; learn from it why."""
-        causes = [answer.cause for answer in answers if isinstance(answer, Failed)]
-        if len(causes) < len(answers):
+        """Raise where the cluster answered nothing at all, with why as far as that is known."""
+        causes = {answer.cause if isinstance(answer, Failed) else None for answer in answers}
+        if not causes <= _NO_ANSWER:
             self._connection.works()
-            return
-        if causes[0] is not Cause.TIMEOUT:
-            raise OriginUnavailable(causes[0])
-        self._connection.suspect()
-        if self._connection.cause is not None:
-            raise OriginUnavailable(self._connection.cause)
-        raise OriginTimeout
+        elif causes != {Cause.TIMEOUT}:
+            raise OriginUnavailable(next(cause for cause in causes if cause and cause is not Cause.TIMEOUT))
+        else:
+            self._connection.suspect()
+            if self._connection.cause is not None:
+                raise OriginUnavailable(self._connection.cause)
+            raise OriginTimeout
 
     # Writes -------------------------------------------------------------------------------------------------------
 

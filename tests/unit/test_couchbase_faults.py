@@ -196,6 +196,10 @@ async def test_one_failing_document_does_not_fail_the_others(node):
 
     async with started_origin(node.url, documents=address) as origin:
         assert await origin.fetch_many([Read(b"a"), Read(b"b")], within()) == [Failed(Cause.BUCKET), ABSENT]
+        assert await origin.fetch_many([Read(b"a")], within()) == [Failed(Cause.BUCKET)]  # the cluster did answer
+        with pytest.raises(OriginUnavailable) as caught:
+            await origin.expiries(b"a", (), within())
+        assert caught.value.cause is Cause.BUCKET
         answers = await origin.write_many([SetValue(b"a", b"1"), SetValue(b"b", b"1")], within())
         assert answers == [Refused(Refusal.NOT_SENT, Cause.BUCKET), Applied((True, None))]
 
