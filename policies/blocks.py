@@ -76,8 +76,14 @@ class BlockReader:
 
     def settings(self, settings: Iterable[Setting]) -> dict[str, Given]:
         """Every setting of these that the block gives."""
-        given = {setting.name: self.setting(setting) for setting in settings}
-        return {name: value for name, value in given.items() if value is not None}
+        given = {}
+        for setting in settings:
+            self._taken.add(setting.name)
+            if setting.name in self._node.items:
+                value = self.setting(setting)
+                if value is not None:
+                    given[setting.name] = value
+        return given
 
     def value(self, name: str, kind: Kind) -> Any:
         """A scalar of a kind, None where it is not there or wrong."""

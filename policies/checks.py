@@ -12,7 +12,7 @@ from policies.effective import effective
 from policies.feast import feature_field
 from policies.model import Block, Feature, FeatureSet, FeatureView, Place
 from policies.policy import Policy
-from policies.rules import draft_rules, feast_groups
+from policies.rules import count_rules, feast_groups
 from policies.settings import MAX_WINDOW_MS
 from policies.shown_bytes import show_bytes
 
@@ -31,7 +31,7 @@ def check(policy: Policy, findings: Findings) -> None:
     for group in feast_groups(policy.views).values():
         _check_field_hashes(group, findings)
     check_documents(policy.views, findings)
-    rules = sum(1 for _ in draft_rules(policy.defaults, policy.views))
+    rules = count_rules(policy.views)
     for count, most, what in ((len(policy.views) + 1, MAX_VIEWS, "feature views"), (rules, MAX_RULES, "rules")):
         if count > most:
             findings.report(policy.views[-1].place, f"{count} {what}, _default included", f"at most {most}")
@@ -60,10 +60,12 @@ def _check_windows(policy: Policy, findings: Findings) -> None:
 def _check_block(blocks: Sequence[Block], findings: Findings) -> None:
     """The windows as they are in the first block, the others around it."""
     own: Mapping = blocks[0]
+    given = [name for name in _WINDOWS if name in own]
+    if not given:
+        return
     settings = effective(blocks)
     total = sum(settings[name].value for name in _WINDOWS)
-    given = [name for name in _WINDOWS if name in own]
-    if given and total > MAX_WINDOW_MS:
+    if total > MAX_WINDOW_MS:
         expected = f"at most {format_duration(MAX_WINDOW_MS)}"
         findings.report(own[given[-1]].place, f"{' + '.join(_WINDOWS)} of {format_duration(total)}", expected)
     if "ttl" in own and own["ttl"].value == 0:

@@ -17,6 +17,8 @@ def parse_duration(text: str) -> int:
     form = _FORM.fullmatch(text)
     if form is None:
         raise ValueError(f"found {text!r}, expected {EXPECTED}")
+    if form[1].isdecimal():
+        return int(form[1]) * _UNITS_MS[form[2]]
     value_ms = Fraction(form[1]) * _UNITS_MS[form[2]]
     if value_ms.denominator != 1:
         raise ValueError(f"found {text!r}, expected whole milliseconds")

@@ -31,25 +31,29 @@ class RuleLimits(NamedTuple):
     flags: int
 
 
+_BUILT_IN = {name: Effective(default) for name, default in DEFAULTS.items()}
+
+
 def effective(blocks: Sequence[Block]) -> dict[str, Effective]:
     """Every freshness setting, from blocks nearest first; built-in defaults where none gives it.
 
     ``ttl: 0s`` means never from memory: it takes the other windows with it, except those given nearer than it.
     """
-    settings = {}
-    depth = {}
-    for name in BY_NAME:
-        settings[name], depth[name] = Effective(DEFAULTS[name]), len(blocks)
-        for level, block in enumerate(blocks):
-            if name in block:
-                settings[name], depth[name] = Effective(*block[name]), level
-                break
+    settings = dict(_BUILT_IN)
+    for block in reversed(blocks):
+        for name, given in block.items():
+            settings[name] = Effective(given.value, given.place)
     if settings["ttl"].value == 0:
         for name in _WINDOWS:
-            kept = name == "negative_ttl" and depth[name] <= depth["ttl"]
+            kept = name == "negative_ttl" and _distance(blocks, name) <= _distance(blocks, "ttl")
             if settings[name].value and not kept:
                 settings[name] = Effective(0, settings["ttl"].place, "ttl is 0s: never from memory")
     return settings
+
+
+def _distance(blocks: Sequence[Block], name: str) -> int:
+    """How many blocks are nearer than the one that gives a setting."""
+    return next((distance for distance, block in enumerate(blocks) if name in block), len(blocks))
 
 
 def rule_limits(settings: Mapping[str, Effective], view: int, flags: int = 0) -> RuleLimits:

@@ -16,7 +16,7 @@ from policies.model import Feature, FeatureSet, FeatureView, Given, OriginMappin
 from policies.origin_reader import read_origin
 from policies.policy import Policy, content_digest, make_prefetch, make_snapshot, make_warmup
 from policies.rules import DEFAULT_VIEW
-from policies.settings import FEATURE_SETTINGS, FRESHNESS_SETTINGS, SECTIONS, VIEW_SETTINGS
+from policies.settings import BY_LEVEL, FEATURE_SETTINGS, FRESHNESS_SETTINGS, SECTIONS, VIEW_SETTINGS
 from policies.yaml_tree import Node, YamlError, parse_yaml
 
 MAX_FILE_BYTES = 16 * 2**20  # a ConfigMap holds 1 MiB
@@ -69,7 +69,7 @@ def _read_policy(findings: Findings, root: Node) -> Policy:
     top.require("version", "version: 1")
     top.text("version", "1, the only version there is", _version)
     defaults = top.block("defaults")
-    given = defaults.settings(setting for setting in FRESHNESS_SETTINGS if "defaults" in setting.levels)
+    given = defaults.settings(BY_LEVEL["defaults"])
     defaults.finish(_belongs)
     views = [_read_view(findings, node, place) for node, place in top.items("feature_views", "a list of feature views")]
     sets = [_read_set(findings, node, place) for node, place in top.items("feature_sets", "a list of feature sets")]
@@ -127,7 +127,7 @@ def _read_view(findings: Findings, node: Node, place: Place) -> FeatureView:
     if ("keys" in block) == ("feast" in block) and not block.is_wrong:
         found = "both keys and feast" if "keys" in block else "neither keys nor feast"
         findings.report(block.place, found, "one of them, to say which keys the view has")
-    settings = block.settings(setting for setting in FRESHNESS_SETTINGS if "view" in setting.levels)
+    settings = block.settings(BY_LEVEL["view"])
     own = block.settings(VIEW_SETTINGS)
     origin = read_origin(block, name, keys, feast)
     features = block.block("features")
@@ -183,7 +183,7 @@ def _nonempty(text: str) -> str:
 def _read_feature(findings: Findings, name: str, node: Node, place: Place, feast: FeastHash | None) -> Feature:
     """One line under ``features``."""
     block = BlockReader(findings, node, place)
-    settings = block.settings(setting for setting in FRESHNESS_SETTINGS if "feature" in setting.levels)
+    settings = block.settings(BY_LEVEL["feature"])
     dtype = block.setting(FEATURE_SETTINGS[0])
     block.finish(_belongs)
     pattern = FeaturePattern(name)

@@ -1,6 +1,6 @@
 """The rules of a policy by name, with the numbers that apply at each: what the compiler numbers and explain prints."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from policies._freshness import RuleFlag
@@ -84,3 +84,9 @@ def draft_rules(defaults: Block, views: tuple[FeatureView, ...]) -> Iterator[Dra
     for group in feast_groups(views).values():
         shared = strictest([effective([view.settings, defaults]) for view in group])
         yield Draft(hash_rule(group), shared, RuleFlag.FEAST_ROW)
+
+
+def count_rules(views: Sequence[FeatureView]) -> int:
+    """How many rules ``draft_rules`` makes."""
+    of_views = sum(1 + len(view.features) + (view.feast is not None) for view in views)
+    return 3 + of_views + len(feast_groups(views))

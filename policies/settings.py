@@ -134,5 +134,6 @@ SECTIONS = {
         Setting("flush", FLUSH, "refuse", "FLUSHALL and FLUSHDB are refused, or empty the memory tier only."),
     ),
 }
+BY_LEVEL = {level: tuple(row for row in FRESHNESS_SETTINGS if level in row.levels) for level in _ALL}
 DEFAULTS = {setting.name: setting.default for setting in FRESHNESS_SETTINGS}
 BY_NAME = {setting.name: setting for setting in FRESHNESS_SETTINGS}

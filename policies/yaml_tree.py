@@ -4,7 +4,7 @@ Built from the parser's events rather than its constructor: the constructor forg
 names, turns ``30`` and ``yes`` into other types, and recurses as deep as the file says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import yaml
@@ -96,7 +96,6 @@ class _Open(NamedTuple):
     """A list or mapping whose end was not met yet; children of a mapping are names and values in turn."""
 
     line: int
-    is_mapping: bool
     anchor: str | None
     children: list[Node]
 
@@ -109,37 +108,58 @@ class _Builder:
         self._open: list[_Open] = []
         self._root: Node | None = None
         self._documents = 0
+        self._takers: dict[type, Callable[[yaml.Event, int], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.AliasEvent: self._alias,
+            yaml.MappingStartEvent: self._start,
+            yaml.SequenceStartEvent: self._start,
+            yaml.MappingEndEvent: self._mapping_end,
+            yaml.SequenceEndEvent: self._sequence_end,
+            yaml.DocumentStartEvent: self._document,
+        }
 
     def build(self, events: Iterator[yaml.Event]) -> Node:
         """The tree of all events."""
         for event in events:
-            self._take(event, event.start_mark.line + 1)
+            take = self._takers.get(type(event))
+            if take is not None:
+                take(event, event.start_mark.line + 1)
         return self._root if self._root is not None else Scalar(1, "")
 
-    def _take(self, event: yaml.Event, line: int) -> None:
-        """One event."""
-        if getattr(event, "tag", None) not in (None, "!"):
-            raise YamlError(line, f"the tag {event.tag}", "a value without a tag")
-        if isinstance(event, yaml.ScalarEvent):
-            self._close(Scalar(line, event.value, event.style is None or event.style == ""), event.anchor)
-        elif isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self._anchors:
-                hint = "a name that starts with * must be quoted"
-                raise YamlError(line, f"*{event.anchor}, which names nothing", "an anchor that was set before", hint)
-            self._close(self._anchors[event.anchor], None)
-        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            if len(self._open) >= _MAX_DEPTH:
-                raise YamlError(line, "lists and mappings too deep in each other", f"at most {_MAX_DEPTH} levels")
-            self._open.append(_Open(line, isinstance(event, yaml.MappingStartEvent), event.anchor, []))
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            ended = self._open.pop()
-            self._close(
-                _mapping(ended) if ended.is_mapping else Sequence(ended.line, tuple(ended.children)), ended.anchor
-            )
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                raise YamlError(line, "a second document", "one document a file")
+    def _scalar(self, event: yaml.Event, line: int) -> None:
+        """Text, in any style."""
+        _refuse_tag(event, line)
+        self._close(Scalar(line, event.value, not event.style), event.anchor)
+
+    def _alias(self, event: yaml.Event, line: int) -> None:
+        """An earlier node again: shared, not copied."""
+        if event.anchor not in self._anchors:
+            hint = "a name that starts with * must be quoted"
+            raise YamlError(line, f"*{event.anchor}, which names nothing", "an anchor that was set before", hint)
+        self._close(self._anchors[event.anchor], None)
+
+    def _start(self, event: yaml.Event, line: int) -> None:
+        """A list or mapping begins."""
+        _refuse_tag(event, line)
+        if len(self._open) >= _MAX_DEPTH:
+            raise YamlError(line, "lists and mappings too deep in each other", f"at most {_MAX_DEPTH} levels")
+        self._open.append(_Open(line, event.anchor, []))
+
+    def _sequence_end(self, event: yaml.Event, line: int) -> None:
+        """A list is whole."""
+        ended = self._open.pop()
+        self._close(Sequence(ended.line, tuple(ended.children)), ended.anchor)
+
+    def _mapping_end(self, event: yaml.Event, line: int) -> None:
+        """A mapping is whole."""
+        ended = self._open.pop()
+        self._close(_mapping(ended), ended.anchor)
+
+    def _document(self, event: yaml.Event, line: int) -> None:
+        """A file holds one document."""
+        self._documents += 1
+        if self._documents > 1:
+            raise YamlError(line, "a second document", "one document a file")
 
     def _close(self, node: Node, anchor: str | None) -> None:
         """A finished node goes into the one around it."""
@@ -149,6 +169,12 @@ class _Builder:
             self._open[-1].children.append(node)
         else:
             self._root = node
+
+
+def _refuse_tag(event: yaml.Event, line: int) -> None:
+    """Values are what their place in the policy makes them; ``!`` alone says no more than quotes do."""
+    if event.tag not in (None, "!"):
+        raise YamlError(line, f"the tag {event.tag}", "a value without a tag")
 
 
 def _mapping(ended: _Open) -> Mapping:

@@ -10,6 +10,7 @@ from policies.duration import format_duration, parse_duration
 from policies.feast import entity_key, split_entity_key
 from policies.numbers import StableNumbers
 from policies.percentage import format_percentage, parse_percentage
+from policies.rules import count_rules
 from policies.size import format_size, parse_size
 from policies.yaml_tree import YamlError, parse_yaml
 
@@ -81,6 +82,7 @@ def test_the_windows_of_every_rule_grow(views):
     if policy is None:
         return
     compiled = policy.compile()
+    assert len(compiled.table) == count_rules(policy.views)
     for number in range(len(compiled.table)):
         fresh, stale, error, _, jitter, view, _ = compiled.table.row(number)
         assert 0 <= jitter <= fresh <= stale <= error

@@ -158,3 +158,13 @@ def test_more_views_than_counters_are_refused():
         "p.yaml:1026 feature_views[1023] (v1023): found 1025 feature views, _default included, expected at most 1024"
     ]
     assert len(parse(views(*blocks[:1023]), "p.yaml").views) == 1023
+
+
+def test_more_rules_than_numbers_are_refused(monkeypatch):
+    """Entries keep a rule's number in 16 bits; here with room for eight, of which three are the defaults'."""
+    monkeypatch.setattr("policies.checks.MAX_RULES", 8)
+    full = views("{name: v, feast: {project: p, join_keys: [id]}, features: {a: {}, b: {}}}")
+    assert len(parse(full, "p.yaml").compile().table) == 8
+    assert problems(full.replace("b: {}", "b: {}, c: {}")) == [
+        "p.yaml:3 feature_views[0] (v): found 9 rules, _default included, expected at most 8"
+    ]
