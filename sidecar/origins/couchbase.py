@@ -45,10 +45,6 @@ _CLOSE_TIMEOUT_S = 1.0  # a native sidecar has 2 s to end in all
 _TIMED_OUT = Failed(Cause.TIMEOUT)
 # Any other cause is the cluster's word on one document.
 _NO_ANSWER = {Cause.TIMEOUT, Cause.CONNECTION_LOST, Cause.CLOSED}
-    Cause.TIMEOUT,
-    Cause.CONNECTION_LOST,
-    Cause.CLOSED,
-}  # any other cause is the cluster's word on one document
 _NOT_REACHED = Refused(Refusal.NOT_SENT, Cause.TIMEOUT)
 _log = logger("couchbase")
 
