@@ -61,6 +61,7 @@ test-sanitizers: .venv-sanitizers/installed
 docs: .venv/installed
 	.venv/bin/python -Im protocol.command_docs > docs/commands.md
 	.venv/bin/python -Im sidecar.metrics.docs > docs/metrics.md
+	.venv/bin/python -Im sidecar.settings_docs > docs/settings.md
 
 clean:
 	rm -rf .venv .venv-* .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -162,7 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
         "FILE",
         None,
         _text,
-        "A client certificate (PEM) for the origin, in place of a user name and password.",
+        "A client certificate (PEM) for the origin; taken by a later version.",
     ),
     Setting("origin-key", "FILE", None, _text, "The private key (PEM) of --origin-certificate."),
     Setting("policy", "FILE", None, _text, "The policy file, read again when it changes; none: built-in defaults."),
@@ -205,7 +205,7 @@ SETTINGS: tuple[Setting, ...] = (
         _text,
         "A file that holds the token of the admin port; read again when it changes.",
     ),
-    Setting("snapshot", "FILE", None, _text, "Where to keep a snapshot of the memory tier."),
+    Setting("snapshot", "FILE", None, _text, "Where to keep a snapshot of the memory tier; taken by a later version."),
     Setting("unix-socket-mode", "MODE", "0660", _mode, "File mode of unix sockets.", show=_as_mode),
     Setting(
         "idle-timeout",

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sidecar.resilience",
         "sidecar.secret",
     ),
-    ("sidecar.flags", "sidecar.config", "sidecar.metrics"),
+    ("sidecar.flags", "sidecar.config", "sidecar.metrics", "sidecar.settings_docs"),
     ("sidecar.origins",),
     ("sidecar.memory",),
     ("sidecar.fetch",),
