@@ -147,9 +147,7 @@ class ModelStore:
     def clear(self) -> None:
         self.items.clear()
 
-    def drop_matching(
-        self, predicate: Callable[[bytes], bool], position: int = 0, budget_ns: int = 500_000
-    ) -> int | None:
+    def drop_matching(self, predicate: Callable[[bytes], bool], budget: int, position: int = 0) -> int | None:
         for key in [key for key in self.items if predicate(key)]:
             del self.items[key]
         return None

@@ -94,8 +94,6 @@ class MemoryTier(Protocol):
     def clear(self) -> None:
         """Forget everything."""
 
-    def drop_matching(
-        self, predicate: Callable[[bytes], bool], position: int = 0, budget_ns: int = 500_000
-    ) -> int | None:
-        """Drop the keys for which ``predicate`` is true, from ``position`` on for about ``budget_ns``.
-        Where to go on; None: done."""
+    def drop_matching(self, predicate: Callable[[bytes], bool], budget: int, position: int = 0) -> int | None:
+        """Drop the keys for which ``predicate`` is true, looking at about ``budget`` keys from ``position`` on; one
+        walk at a time. Where to go on; None: done."""

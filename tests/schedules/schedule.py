@@ -13,6 +13,8 @@ from sidecar.fetch.answers import Answer, Unavailable
 from sidecar.fetch.memory_tier import Window
 from sidecar.fetch.miss_path import build_miss_path
 from sidecar.fetch.written import reserved_by
+from sidecar.memory import Store
+from sidecar.metrics import Counters
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import (
     Absent,
@@ -69,14 +71,22 @@ class SchedulePolicy:
 
 
 def model_store(table: RuleTable) -> ModelStore:
-    """The store that schedules run on unless told otherwise."""
+    """The memory tier as a dict."""
     return ModelStore(lambda rule: table.row(rule)[:4], lambda row, name: row)
+
+
+def native_store(table: RuleTable) -> Store:
+    """The memory tier as it is."""
+    return Store(4 << 20, table, _COUNTERS, bytes(16))
+
+
+_COUNTERS = Counters()
 
 
 class Schedule:
     """Everything follows from the seed."""
 
-    def __init__(self, seed: int, make_store: Callable[[RuleTable], Any] = model_store) -> None:
+    def __init__(self, seed: int, make_store: Callable[[RuleTable], Any] = native_store) -> None:
         self.rng = rng = Random(seed)
         self.loop = VirtualLoop(ManualClock())
         self.clock = self.loop.clock
