@@ -7,8 +7,8 @@ _HEAD = """\
 
 <!-- made by `make docs` from sidecar/flags.py; a test fails when it is stale -->
 
-Each is a flag of `feature-sidecar serve`, a variable in the environment and a key of `--config FILE` (`SIDECAR_CONFIG`), which is
-YAML. Flags win over the environment, the environment over the file, the file over the default.
+Each is a flag of `feature-sidecar serve`, a variable in the environment and a key of the YAML file that `--config`
+(`SIDECAR_CONFIG`) names. Flags win over the environment, the environment over the file, the file over the default.
 
 | Flag, key | Variable | Default | Meaning |
 |---|---|---|---|
