@@ -103,7 +103,7 @@ class Sidecar(Target):
     def commands(self) -> list[list[str]]:
         (self.folder / "policy.yaml").write_text(POLICY)
         return [
-            [sys.executable, "-Im", "sidecar.cli", "serve", "--listen", f"tcp://127.0.0.1:{self.port}",
+            [sys.executable, "-m", "sidecar.cli", "serve", "--listen", f"tcp://127.0.0.1:{self.port}",
              "--listen", f"unix://{self.unix_path}", "--admin", "127.0.0.1:0", "--origin", self.origin,
              "--policy", str(self.folder / "policy.yaml"), "--max-memory", "512MiB"]
         ]  # fmt: skip
