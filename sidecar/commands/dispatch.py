@@ -71,6 +71,7 @@ class Dispatcher:
         state = session.extra
         if state is None:
             state = session.extra = ClientState(Order(self._run_ticket))
+            connection.held, connection.behind = state.order.held, state.order.behind
         if not session.authenticated and not entry.before_auth:
             connection.reply(self._reject(session, entry, errors.NOT_AUTHENTICATED))
             return

@@ -130,12 +130,12 @@ class Order:
         run: starts a ticket; the ticket calls ``leave`` when it is done, perhaps at once.
     """
 
-    __slots__ = ("_behind", "_queues", "_ready", "_run", "_running", "held")
+    __slots__ = ("_queues", "_ready", "_run", "_running", "behind", "held")
 
     def __init__(self, run: Callable[[Ticket], None]) -> None:
         self.held: dict[Any, Line] = {}  # empty: nothing is unresolved
         self._queues = Queues(self.held)
-        self._behind: deque[Ticket] = deque()  # a barrier that waits, and all that came after a barrier
+        self.behind: deque[Ticket] = deque()  # a barrier that waits, and all that came after a barrier
         self._ready: deque[Ticket] = deque()
         self._run = run
         self._running = False
@@ -145,7 +145,7 @@ class Order:
         held = self.held
         if not held:
             return True
-        if barrier or BARRIER in held or self._behind:
+        if barrier or BARRIER in held or self.behind:
             return False
         for key in keys:
             line = held.get(key)
@@ -162,8 +162,8 @@ class Order:
 
     def park(self, ticket: Ticket) -> None:
         """Let a command wait that may not run."""
-        if self._behind or ticket.barrier or BARRIER in self.held:
-            self._behind.append(ticket)
+        if self.behind or ticket.barrier or BARRIER in self.held:
+            self.behind.append(ticket)
         else:
             ticket.waits = self._queues.enter(ticket, ticket.keys)
 
@@ -179,7 +179,7 @@ class Order:
     def leave(self, ticket: Ticket) -> None:
         """A ticket is done."""
         self._ready += self._queues.leave((BARRIER,) if ticket.barrier else ticket.keys)
-        behind = self._behind
+        behind = self.behind
         while behind:
             following = behind[0]
             if self.held and (following.barrier or BARRIER in self.held):

@@ -13,7 +13,9 @@ cdef class Connection:
     cdef int fd                          # -1: closed
     cdef readonly object poller
     cdef ReplyBuffer sink                # while it is this connection's part of a turn: the poller's output; else None
-    cdef public bint in_order            # the hot path may answer: no earlier command is unresolved (the dispatcher's to set)
+    cdef public bint in_order            # no earlier command is unresolved (the dispatcher's to set); else:
+    cdef public dict held                # keys of unresolved commands, None for a barrier (the dispatcher's)
+    cdef public object behind            # commands that wait for a barrier, and those behind it (the dispatcher's)
     cdef bint dirty                      # listed for the next flush
     cdef bint reading                    # EPOLLIN is wanted
     cdef bint writing                    # EPOLLOUT is wanted

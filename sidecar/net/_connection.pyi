@@ -1,3 +1,4 @@
+from collections import deque
 from typing import Any
 
 from protocol import Session
@@ -6,6 +7,8 @@ from protocol.replies import Reply
 class Connection:
     session: Session
     in_order: bool
+    held: dict[bytes | None, Any] | None
+    behind: deque[Any] | None
     poller: Any
     def __init__(self, session: Session, fd: int, poller: Any) -> None: ...
     def reply(self, reply: Reply) -> None: ...

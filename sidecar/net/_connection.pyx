@@ -22,6 +22,8 @@ cdef class Connection:
         self.poller = poller
         self.sink = None
         self.in_order = True
+        self.held = None
+        self.behind = None
         self.dirty = False
         self.reading = True
         self.writing = False

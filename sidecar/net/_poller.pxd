@@ -65,5 +65,6 @@ cdef class Poller:
     cdef int note_ready(self, Connection connection, uint32_t events, list reading) except -1
     cdef int wind_back(self, Connection connection, size_t start) except -1
     cdef int make_room(self, uint32_t arguments) except -1
+    cdef bint is_free(self, Connection connection, Command* command) except -1
     cdef list arguments_of(self, Command* command)
     cdef int resume(self, Connection connection) except -1

@@ -16,7 +16,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
-from protocol._commands cimport find_command
+from protocol._commands cimport EXISTS, GET, HGET, HGETALL, HMGET, find_command
 from protocol._parser cimport COMMAND, NEED_DATA, Arg, ParseResult
 from protocol._session cimport Session
 from protocol._slots cimport ReplySlots
@@ -380,8 +380,8 @@ cdef class Poller:
             return 0
         session.commands += 1
         if (
-            command.row != NULL and connection.in_order and session.authenticated
-            and session.queue is None and not self.locks
+            command.row != NULL and session.authenticated and session.queue is None and not self.locks
+            and (connection.in_order or self.is_free(connection, command))
         ):
             family = command.row.family
             if self.counters.commands[family] & SAMPLE_MASK == 0:
@@ -399,6 +399,18 @@ cdef class Poller:
             self.on_error(error)
             connection.reply(INTERNAL_ERROR)
         return 0
+
+    cdef bint is_free(self, Connection connection, Command* command) except -1:
+        """Whether nothing unresolved of this connection is in the way of a read of one key."""
+        cdef int command_id = command.row.id
+        cdef dict held = connection.held
+        if command_id not in (GET, HGET, HMGET, HGETALL, EXISTS) or command.argc < 2:
+            return False
+        if command_id == EXISTS and command.argc != 2:
+            return False
+        if held is None or connection.behind or None in held:
+            return False
+        return command.args[1].data[:command.args[1].size] not in held
 
     cdef list arguments_of(self, Command* command):
         """The arguments as bytes."""
