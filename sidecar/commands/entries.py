@@ -39,8 +39,8 @@ MODULES = (
     transactions,
 )
 INSIDE_MULTI = {b"exec", b"discard", b"multi", b"quit", b"reset"}  # run at once, never queued
-# Writes that do nothing but submit one write of their key, or answer at once. Not HEXPIRE: with a bad argument it reads;
-# and EXPIRE with two options may have to ask first.
+# Writes that submit one write of their key and nothing else, or answer at once. Not HEXPIRE: a bad argument makes it
+# read; and EXPIRE with two options may have to ask first.
 SUBMITTED = {
     b"del", b"expire", b"expireat", b"getdel", b"hdel", b"hmset", b"hset", b"hsetnx", b"persist", b"pexpire",
     b"pexpireat", b"psetex", b"set", b"setex", b"setnx", b"unlink",

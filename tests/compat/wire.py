@@ -67,7 +67,10 @@ class Wire:
             try:
                 end = end_of_reply(data)
             except IndexError:
-                received = self.client.recv(65536)
+                try:
+                    received = self.client.recv(65536)
+                except ConnectionResetError:
+                    return b""
                 if not received:
                     return b""
                 data += received
