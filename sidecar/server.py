@@ -37,7 +37,7 @@ from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.net._poller import Poller
 from sidecar.net.listener import Listener, ListenError, prepare_client, refuse_client
 from sidecar.origins import OriginSetupError, open_origin
-from sidecar.secret import Secret, SecretFile, SecretFileError
+from sidecar.secret import SecretFile, SecretFileError
 
 EXIT_OK, EXIT_FAILED = 0, 1
 ADMIN_CLOSE_S = 0.2
@@ -82,7 +82,7 @@ class Server:
             clock=self.clock,
             dtype_of=lambda key, field: self.policy.current.dtype(key, field),
             documents=lambda key: self.policy.current.document(key),
-            **_credentials(config),
+            **config.origin_credentials(),
         )
         self.misses = MissPathCounters(self.origin.name)
         path = build_miss_path(
@@ -253,16 +253,6 @@ class Server:
             _log.warning("system_error", error=str(error))
         else:
             _log.error("internal_error", exc_info=error)
-
-
-def _credentials(config: Config) -> dict[str, object]:
-    """What only Couchbase takes."""
-    if not config.origin.startswith("couchbase"):
-        return {}
-    password = config.origin_password
-    if config.origin_password_file is not None:
-        password = Secret(SecretFile(config.origin_password_file).reveal())
-    return {"username": config.origin_username, "password": password}
 
 
 def main(config: Config) -> int:
