@@ -270,8 +270,7 @@ def main(config: Config) -> int:
 
 async def _run(config: Config) -> int:
     try:
-        server = Server(config, asyncio.get_running_loop())
-    except (PolicyError, OriginSetupError, SecretFileError) as exc:
+        return await Server(config, asyncio.get_running_loop()).run()
+    except (PolicyError, OriginSetupError, SecretFileError) as exc:  # building raises them, and the origin's start
         print(exc, file=sys.stderr)
         return EXIT_FAILED
-    return await server.run()
