@@ -151,8 +151,6 @@ class Coherence:
         """A landed fill of ``key`` was installed: those still in the air may be older."""
         if key in self.fills:
             self._overtake_fills(key)
-        if key in self.marks:
-            self._store.set_busy(key, True)  # it replaced an item that was
 
     def given_only(self, key: bytes, covers: Covers) -> None:
         """An answer is about to be given and is not installed: nothing older may stay or come."""

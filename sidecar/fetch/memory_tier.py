@@ -73,7 +73,7 @@ class MemoryTier(Protocol):
         covers: tuple[bytes, ...] | None = None,
     ) -> bool:
         """Keep an origin's answer in place of all it covers (None: everything). False: not admitted, and the old
-        item is dropped."""
+        item is dropped. A busy row of which a part is renewed stays busy."""
 
     def overlay(self, key: bytes, fields: Mapping[bytes, bytes | None], filled_at: int, row_rule: int) -> bool:
         """Keep written fields (None: removed). A whole row stays whole; of anything else a partial row remains.

@@ -65,7 +65,9 @@ class History:
             seen = None if isinstance(answer, Absent) else seen_in(answer.value, field)
             version = self._first_from(floors[field], field, seen)
             if version is None:
-                raise Violation(f"{self.key!r} {field!r}: {seen!r} is older than {floors[field]} in {self._told(field)}")
+                raise Violation(
+                    f"{self.key!r} {field!r}: {seen!r} is older than {floors[field]} in {self._told(field)}"
+                )
             if version > self.floors[field]:
                 self.floors[field] = version
 

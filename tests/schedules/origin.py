@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from virtual_loop import VirtualLoop
+
 from schedules.history import Document, History
 from sidecar.origins.base import (
     ABSENT,
@@ -33,8 +35,6 @@ from sidecar.origins.base import (
     WriteAnswer,
 )
 from sidecar.resilience.deadline import Deadline
-from virtual_loop import VirtualLoop
-
 
 _NEVER = 1 << 62
 
@@ -51,13 +51,13 @@ class Dice:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.latency_s = rng.choice((0.001, 0.005, 0.02))
+        self.latency_s = rng.choice((0.002, 0.005, 0.015))
         self.failing = rng.choice((0, 0, 0.2))
         self.unknown = rng.choice((0, 0, 0.3))
 
     def delay_s(self) -> float:
         """Half a call: now and then much longer than usual."""
-        return self.rng.random() * self.latency_s * (10 if self.rng.random() < 0.1 else 2)
+        return self.rng.random() * self.latency_s * self.rng.choice((0.5, 1, 2, 8))
 
 
 class DicedOrigin(Origin):
@@ -79,6 +79,7 @@ class DicedOrigin(Origin):
         self._loop = loop
         self._clock = loop.clock
         self._dice = dice
+        self.latency_s = dice.latency_s
 
     def history(self, key: bytes) -> History:
         """All that the key ever was, its expiry up to now included."""

@@ -5,11 +5,14 @@ from random import Random
 from typing import Any
 
 from model_store import ModelStore
+from virtual_loop import VirtualLoop
+
 from policies import RuleTable
 from schedules.history import FIELDS, History, Violation
-from schedules.origin import DicedOrigin, Dice
+from schedules.origin import Dice, DicedOrigin
 from sidecar.clock import ManualClock
 from sidecar.fetch.answers import Answer, Unavailable
+from sidecar.fetch.coherence import overlaps
 from sidecar.fetch.memory_tier import Window
 from sidecar.fetch.miss_path import build_miss_path
 from sidecar.fetch.written import reserved_by
@@ -30,12 +33,12 @@ from sidecar.origins.base import (
     Write,
     WriteAnswer,
 )
-from sidecar.fetch.coherence import overlaps
-from virtual_loop import VirtualLoop
+from sidecar.resilience.deadline import Deadline
 
 TICK_MS = 10
 # fresh, stale, error and negative ticks: nothing cached, short windows, long ones (where incoherence would show)
 LIMITS = ((0, 0, 0, 0), (5, 8, 60, 3), (1000, 1500, 2000, 800), (1000, 1500, 2000, 800))
+DEADLINES_MS = (None, None, 4, 10, 30, 100)
 CHUNKS_OF_FIELDS = ((b"a",), (b"b",), (b"a", b"b"), (b"b", b"c"), None, None)
 
 
@@ -94,6 +97,7 @@ class Schedule:
         policy = SchedulePolicy(self.limits, rng.choice((30, 250)), rng.choice((60, 2000)))
         self.store = make_store(policy.table)
         self.origin = DicedOrigin(self.loop, Dice(rng), rng.random() < 0.6)
+        self.counters = MissPathCounters("diced")
         self.path = build_miss_path(
             self.loop,
             self.clock,
@@ -101,7 +105,7 @@ class Schedule:
             self.origin,
             policy,
             NoCounter(),
-            MissPathCounters("diced"),
+            self.counters,
             stripes=rng.choice((1, 64)),
         )
         self.keys = [b"%d:%d" % (seed, number) for number in range(rng.choice((1, 1, 2)))]
@@ -111,7 +115,6 @@ class Schedule:
         self._values = 0
         self._write_began_ns: dict[bytes, int] = {}  # the latest of each key
         self._deadline_ns = policy.deadline_ms(b"") * 1_000_000
-        self._steps = _STEPS
 
     def run(self) -> None:
         """Play it to the end.
@@ -120,9 +123,9 @@ class Schedule:
             Violation: a promise was broken.
         """
         rng = self.rng
-        gap_s = rng.choice((0.0005, 0.003, 0.015))
+        gap_s = self.origin.latency_s * rng.choice((0.1, 0.3, 1))  # so that much is under way at once
         when_s = 0.0
-        for step in rng.choices(self._steps, _WEIGHTS, k=rng.randrange(8, 24)):
+        for step in rng.choices(_STEPS, rng.choice(_WEIGHTS), k=rng.randrange(8, 24)):
             when_s += rng.random() * gap_s * 2
             self.loop.call_at(when_s, step, self, rng.choice(self.keys))
         self.loop.settle()
@@ -173,10 +176,9 @@ class Schedule:
             history = self.origin.history(key)
             if isinstance(answer, Applied):
                 history.raise_floors_to(self.origin.applied[id(write)], reserved_by(write))
-            elif isinstance(answer, Unknown) and not (
-                key in self.path.quarantine or key in self.path.coherence.marks
-            ):
+            elif isinstance(answer, Unknown) and not (key in self.path.quarantine or key in self.path.coherence.marks):
                 raise Violation("a write's outcome is unknown and its key is not in quarantine")
+            self._probe(key)
 
         self._write_began_ns[key] = self.clock.ns
         self.path.writes.submit(write, then)
@@ -221,6 +223,8 @@ class Schedule:
         if bypass:
             floors = dict.fromkeys(FIELDS, len(history.versions) - 1)
         began_ns = self.clock.ns
+        deadline = self._some_deadline()
+        deadline_ns = deadline.at_ns if deadline else began_ns + self._deadline_ns
         self.unanswered += 1
         told = 0
 
@@ -235,14 +239,29 @@ class Schedule:
                 return
             history = self.origin.history(key)
             history.observe(answer, fields, floors)
+            self.timed_out |= self.clock.ns >= deadline_ns
             self._judge_age(history, fields, answer, began_ns)
+            self._probe(key)
 
         key = history.key
         before = self._older_than_writes(key)
-        self.path.reads.read(key, fields, then, bypass=bypass)
+        self.path.reads.read(key, fields, then, deadline, bypass)
         for fill in before:
             if any(waiter.then is then for waiter in fill.waiters):
                 raise Violation("a read during a write joined an older flight")
+
+    def _probe(self, key: bytes) -> None:
+        """Right after an answer the hot path could read all that memory holds."""
+        history = self.origin.history(key)
+        for fields in _PROBES:
+            answer = self.store.lookup(key, fields, Window.STALE)
+            if answer is not None:
+                self._judge_memory(history, fields, answer)
+
+    def _some_deadline(self) -> Deadline | None:
+        """The policy's, or one so short that patience with older flights and writes runs out early."""
+        budget_ms = self.rng.choice(DEADLINES_MS)
+        return None if budget_ms is None else Deadline.after(budget_ms, self.clock.ns)
 
     def _older_than_writes(self, key: bytes) -> list[Any]:
         """Flights in the air that were sent before a write began that is still under way."""
@@ -271,7 +290,6 @@ class Schedule:
         self, history: History, fields: tuple[bytes, ...] | None, answer: Found | Absent, began_ns: int
     ) -> None:
         """A reader that waited was answered: by the origin, or by memory in its widest window."""
-        self.timed_out |= self.clock.ns - began_ns >= self._deadline_ns
         windows = self.limits[2] if self.origin.ever_failed or self.timed_out else self.limits[1]
         hard_ns = max(windows, self.limits[3]) * TICK_MS * 1_000_000
         flight_ns = 260_000_000 + self.jumped_ns  # a flight that was shared may have been sent so long before
@@ -311,4 +329,10 @@ _STEPS = (
     Schedule.jump,
     Schedule.revalidate,
 )
-_WEIGHTS = (40, 3, 10, 16, 12, 2, 2, 3, 2, 4)
+_WEIGHTS = (  # for each of these, how often
+    (40, 8, 8, 16, 20, 2, 2, 1, 1, 3),  # all of it
+    (30, 15, 4, 8, 40, 0, 0, 0, 0, 0),  # reads that cross, of what others write
+    (20, 4, 8, 40, 20, 4, 4, 1, 0, 2),  # many writes
+    (40, 2, 8, 8, 20, 0, 0, 0, 12, 10),  # time
+)
+_PROBES = ((b"a",), (b"b",), (b"c",), None)
