@@ -209,6 +209,8 @@ def test_a_port_in_use_is_told(sidecar: Sidecar, tmp_path: Path):
     """Which address, and exit 1."""
     address = f"tcp://127.0.0.1:{sidecar.process.port}"
     command = [sys.executable, "-P", "-m", "sidecar.cli", "serve", "--listen", address, "--origin", "memory://"]
-    ended = subprocess.run([*command, "--admin", "127.0.0.1:0"], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [*command, "--admin", "127.0.0.1:0"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == 1
     assert address in ended.stderr and "Traceback" not in ended.stderr
