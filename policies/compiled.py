@@ -133,8 +133,10 @@ class CompiledPolicy:
     def moved_since(self, previous: CompiledPolicy) -> Callable[[bytes], bool] | None:
         """A test for keys whose document is elsewhere than under ``previous``: their rows must be dropped.
 
-        None where no mapping and no pattern changed, so that no key can have moved.
+        None where no key can have moved: neither has a mapping of its own, or no mapping and no pattern changed.
         """
+        if self.documents.is_plain and previous.documents.is_plain:
+            return None
         if self.documents.same_as(previous.documents) and self.pattern_epoch == previous.pattern_epoch:
             return None
         return lambda key: self.document(key)[:4] != previous.document(key)[:4]

@@ -82,6 +82,11 @@ class DocumentMap:
             dict.fromkeys([default, *((row.origin.scope, row.origin.collection) for row in self._rows.values())])
         )
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every key is the name of its document in the default collection."""
+        return all(row.origin == DEFAULT_MAPPING for row in self._rows.values())
+
     def same_as(self, other: "DocumentMap") -> bool:
         """Whether every rule says the same of its documents."""
         return self._rows == other._rows

@@ -78,10 +78,10 @@ def parse_yaml(text: str | bytes) -> Node:
         return _Builder().build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        hint = "a name that starts with * or & must be quoted" if "alias" in str(error) + str(error.context) else ""
-        raise YamlError(
-            mark.line + 1 if mark else 1, f"text that is not YAML: {error.problem or error.context}", "YAML", hint
-        ) from error
+        last = max(1, len(text.splitlines()))  # libyaml puts the end of the file on a line of its own
+        line = min(mark.line + 1, last) if mark else 1
+        hint = "a name that starts with * or & must be quoted" if "alias" in str(error) else ""
+        raise YamlError(line, f"text that is not YAML: {error.problem or error.context}", "YAML", hint) from error
     except yaml.reader.ReaderError as error:
         line = _line_of(text, error.position)
         raise YamlError(line, f"a character that YAML does not allow ({error.reason})", "UTF-8 text") from error

@@ -113,3 +113,14 @@ def test_a_changed_pattern_moves_keys_between_mappings(policy):
     assert moved(b"user:vip_7")
     assert moved(b"user:v_7")
     assert not moved(b"user:7")
+
+
+def test_without_mappings_nothing_moves():
+    """New views alone need no walk over memory."""
+    plain = "version: 1\nfeature_views: [{name: a, keys: 'a:{x}'}]\n"
+    first = parse(plain, "p").compile()
+    assert parse(plain.replace("a:{x}", "b:{x}"), "p").compile(first).moved_since(first) is None
+    mapped = plain.replace("'a:{x}'", "'a:{x}', origin: {scope: s}")
+    assert parse(mapped, "p").compile(first).moved_since(first)(b"a:1")
+    back = parse(mapped, "p").compile()
+    assert first.moved_since(back)(b"a:1")

@@ -126,7 +126,7 @@ def test_one_broken_content_is_reported_once(watched):
     assert len(watched.errors) == 1
     watched.path.write_text("version: 1\ndefaults:\n  ttl: 20\n")
     watched.checks(2)
-    assert [error.problems[0].line for error in watched.errors] == [3, 3]
+    assert [error.problems[0].line for error in watched.errors] == [2, 3]
     assert watched.errors[1].problems[0].path == "defaults.ttl"
 
 
