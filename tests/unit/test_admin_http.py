@@ -75,14 +75,14 @@ async def test_a_slow_head_is_ended(monkeypatch: pytest.MonkeyPatch):
     """A peer that sends its request line and then nothing holds a place for HEAD_TIMEOUT_S only."""
     monkeypatch.setattr(admin_http, "HEAD_TIMEOUT_S", 0.01)
     with pytest.raises(BadRequest) as caught:
-        await read(b"GET / HTTP/1.1\r\n", eof=False)
+        await asyncio.wait_for(read(b"GET / HTTP/1.1\r\n", eof=False), 10)
     assert caught.value.status == 408
 
 
 async def test_a_silent_peer_is_let_go(monkeypatch: pytest.MonkeyPatch):
     """Between requests silence is no error."""
     monkeypatch.setattr(admin_http, "IDLE_TIMEOUT_S", 0.01)
-    assert await read(b"", eof=False) is None
+    assert await asyncio.wait_for(read(b"", eof=False), 10) is None
 
 
 def test_a_response_says_how_long_it_is():
