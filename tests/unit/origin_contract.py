@@ -4,6 +4,8 @@ A module runs it by a subclass named Test… and a fixture ``subject`` (origin_s
 started origin.
 """
 
+import struct
+
 import pytest
 
 from sidecar.origins.base import (
@@ -97,6 +99,18 @@ class HashContract:
         assert await subject.read(b"h", field) == Found({field: b"v"}, whole=False)
         assert await subject.result(HashDelete(b"h", (field,))) == 1
         assert await subject.read(b"h") == Found({b"other": b"w"})
+
+    async def test_feasts_binary_keys_fields_and_values(self, subject):
+        """An entity key (version 3) with its NUL bytes, hashed field names, and protobuf values, whole and by field."""
+        key = struct.pack("<III9sIIq", 1, 2, 9, b"driver_id", 4, 8, 1001) + b"check"
+        fields = {struct.pack("<I", 0xF0A4B1C2 + n): b"\x31" + struct.pack("<d", n / 7) for n in range(20)}
+        fields[b"_ts:driver_hourly"] = b"\x08\x80\xf4\xa5\xc9\x06"
+        assert await subject.result(HashSet(key, fields)) == 21
+        assert await subject.read(key) == Found(fields)
+        some = (*tuple(fields)[3:9], b"_ts:driver_hourly")
+        assert await subject.read(key, *some) == Found({field: fields[field] for field in some}, whole=False)
+        assert await subject.result(HashDelete(key, some)) == 7
+        assert (await subject.read(key)).value.keys() == fields.keys() - set(some)
 
     async def test_set_counts_the_fields_added(self, subject):
         """HSET answers how many fields are new, and changes the others."""

@@ -41,7 +41,7 @@ class FieldExpiryContract:
         assert await subject.result(HashSet(b"h", {b"a": b"3"})) == 1
 
     async def test_the_last_field_takes_the_key_along(self, subject):
-        """When all fields have died the key is absent, and its expiry is not inherited."""
+        """When all fields have died the key is absent."""
         await subject.write(HashSet(b"h", {b"a": b"1"}), Expire(b"h", subject.in_ms(HOUR_MS)))
         await subject.result(FieldExpire(b"h", (b"a",), subject.in_ms(1000)))
         await subject.pass_time(1)
@@ -49,6 +49,12 @@ class FieldExpiryContract:
         assert await subject.expiries(b"h", b"a") == Expiries(-2, (-2,))
         assert await subject.result(Delete(b"h")) is False
         assert await subject.result(SetValue(b"h", b"v", Condition.IF_PRESENT)) == (False, None)
+
+    async def test_a_dead_hash_leaves_its_successor_no_expiry(self, subject):
+        """The document's own expiry goes with its last field, without anyone having looked in between."""
+        await subject.write(HashSet(b"h", {b"a": b"1"}), Expire(b"h", subject.in_ms(HOUR_MS)))
+        await subject.result(FieldExpire(b"h", (b"a",), subject.in_ms(1000)))
+        await subject.pass_time(1)
         assert await subject.result(HashSet(b"h", {b"b": b"1"})) == 1
         assert await subject.expiries(b"h") == Expiries(-1, is_hash=True)
 

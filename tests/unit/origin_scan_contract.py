@@ -5,7 +5,7 @@ import random
 import pytest
 from unit.origin_subject import walk
 
-from sidecar.origins.base import Delete, FieldExpire, HashSet, SetValue
+from sidecar.origins.base import Delete, Expire, FieldExpire, HashSet, SetValue
 
 
 class ScanContract:
@@ -88,5 +88,7 @@ class ScanContract:
         assert await subject.origin.count(subject.deadline()) == 0
         await subject.write(SetValue(b"a", b"v"), HashSet(b"h", {b"f": b"v"}), SetValue(b"a", b"w"))
         assert await subject.origin.count(subject.deadline()) == 2
-        await subject.write(Delete(b"a"), Delete(b"absent"))
-        assert await subject.origin.count(subject.deadline()) == 1
+        await subject.write(Delete(b"a"), Delete(b"absent"), SetValue(b"b", b"v"), SetValue(b"c", b"v"))
+        past = subject.in_ms(-1)
+        await subject.write(Expire(b"b", past), SetValue(b"c", b"w", expiry_ms=past), FieldExpire(b"h", (b"f",), past))
+        assert await subject.origin.count(subject.deadline()) == 0

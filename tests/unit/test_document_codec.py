@@ -161,6 +161,9 @@ def test_field_deadlines_as_stored():
     assert body.endswith(b',"~expire":{"a":1000005,"~_w":1000005}}')
     assert decode_hash(body, (b"c",), NOW).expiry_ms is None
     assert decode_hash(body, (b"c", b"a"), NOW).expiry_ms == NOW + 5
+    both, _ = apply_field_expire(body, (b"c",), NOW + 3, Condition.ALWAYS, NOW)
+    assert [decode_hash(both, each, NOW).expiry_ms for each in (None, (b"c", b"a"), (b"a", b"c"))] == [NOW + 3] * 3
+    assert apply_field_expire(b'{"a":1}', (b"a",), NOW, Condition.ALWAYS, NOW) == (None, [2])
     assert apply_hash_set(body, {b"a": b"9"}, NOW)[0].endswith(b',"~expire":{"~_w":1000005}}')
     later, _ = apply_hash_set(body, {b"d": b"4"}, NOW + 5)
     assert later == b'{"c":"3","d":"4"}'

@@ -15,6 +15,7 @@ from sidecar.clock import ManualClock
 from sidecar.origins import open_origin, sqlite_writer
 from sidecar.origins.base import (
     ABSENT,
+    Applied,
     Cause,
     Expire,
     FieldExpire,
@@ -74,17 +75,21 @@ async def test_two_processes_share_one_file(subject, path):
 
 async def test_a_read_past_its_deadline_times_out(subject):
     """The loop does not wait for the thread, whose late result is dropped without an error in the loop."""
-    errors, gate = [], threading.Event()
+    errors, run, gate = [], [], threading.Event()
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
-    slow = asyncio.ensure_future(subject.origin._reader.ask(lambda connection: gate.wait(10), subject.deadline()))
-    await asyncio.sleep(0)  # the slow job is queued first
+
+    def ask(job, budget_ms):
+        return subject.origin._reader.ask(job, Deadline.after(budget_ms, subject.clock.now_ns()))
+
     with pytest.raises(OriginTimeout):
-        await subject.origin.fetch_many([Read(b"s")], Deadline.after(1, subject.clock.now_ns()))
+        await ask(lambda connection: gate.wait(10), 50)
     with pytest.raises(OriginTimeout):
-        await subject.origin._reader.ask(lambda connection: None, Deadline.after(0, subject.clock.now_ns()))
+        await ask(run.append, 1)
+    with pytest.raises(OriginTimeout):
+        await subject.origin.fetch_many([Read(b"s")], Deadline.after(0, subject.clock.now_ns()))
     gate.set()
-    assert await slow is True
     assert await subject.read(b"s") == ABSENT
+    assert run == [], "a job that nobody waits for was run"
     assert errors == []
 
 
@@ -105,7 +110,7 @@ async def test_a_closed_origin_says_so(subject):
 
 
 def test_late_answers_after_the_loop_has_closed_are_dropped(path):
-    """The threads outlive a loop that closes under them; the next loop can close the origin."""
+    """The threads outlive a loop that closes under them, apply what they had, and serve the next loop."""
     clock = ManualClock()
     origin = open_origin(f"sqlite:///{path}", clock=clock)
     loop = asyncio.new_event_loop()
@@ -120,8 +125,14 @@ def test_late_answers_after_the_loop_has_closed_are_dropped(path):
     loop.run_until_complete(asyncio.gather(write, return_exceptions=True))
     loop.close()
     lock.close()
-    asyncio.run(origin.close())
-    assert rows(path) == 1
+
+    async def write_again():
+        answers = await origin.write_many([SetValue(b"t", b"v")], deadline)
+        await origin.close()
+        return answers
+
+    assert asyncio.run(write_again()) == [Applied((True, None))]
+    assert rows(path) == 2
 
 
 async def test_space_of_the_dead_is_given_back(subject, path, monkeypatch):

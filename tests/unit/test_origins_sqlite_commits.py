@@ -140,16 +140,26 @@ async def test_a_bug_in_a_write_reaches_its_caller_only(subject, monkeypatch):
     assert await subject.read(b"s") == ABSENT
 
 
-async def test_close_commits_what_waits(subject, path, foreign_lock):
-    """A write accepted before close is answered and durable."""
-    write = asyncio.ensure_future(subject.write(SetValue(b"s", b"v")))
+async def test_close_commits_what_waits(subject, monkeypatch, path):
+    """Writes accepted before close, that of a transaction under way and those behind it, are answered and durable."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow_transaction(*arguments):
+        begun.set()
+        gate.wait(10)
+        return apply_writes(*arguments)
+
+    monkeypatch.setattr(sqlite_writer, "apply_writes", slow_transaction)
+    first = asyncio.ensure_future(subject.write(SetValue(b"s", b"v")))
+    await until(begun.is_set)
+    behind = asyncio.ensure_future(subject.write(SetValue(b"t", b"v")))
     await until(lambda: len(subject.origin._writer._waiting) == 1)
     close = asyncio.ensure_future(subject.origin.close())
     await until(lambda: subject.origin._writer._closed)
-    foreign_lock.execute("ROLLBACK")
-    assert await write == [Applied((True, None))]
+    gate.set()
+    assert await asyncio.gather(first, behind) == [[Applied((True, None))]] * 2
     await close
-    assert rows(path) == 1
+    assert rows(path) == 2
 
 
 async def test_a_broken_disk_refuses_writes_and_fails_reads(subject, path):
