@@ -114,7 +114,7 @@ class Dispatcher:
         if not keys and not entry.barrier:
             self._run(connection, order, entry, args, keys)
             return
-        if order.may_run(keys, entry.barrier, entry.shares(args)):
+        if order.may_run(keys, entry.barrier, entry.submits and entry.shares(args)):
             if not self._locked(keys):
                 self._run(connection, order, entry, args, keys)
                 return

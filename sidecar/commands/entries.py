@@ -56,11 +56,11 @@ class Entry:
         name: lower case, ``client|id`` for a subcommand: as error texts name it.
         subcommands: of a container such as CLIENT, by lower-case name.
         key_is_first: the only key is the first argument.
+        submits: it is one of SUBMITTED.
     """
 
     __slots__ = (
         "_expires",
-        "_submitted",
         "arity",
         "barrier",
         "before_auth",
@@ -71,6 +71,7 @@ class Entry:
         "name",
         "spec",
         "subcommands",
+        "submits",
     )
 
     def __init__(self, spec: CommandSpec, handler: Handler) -> None:
@@ -83,8 +84,8 @@ class Entry:
         self.inside_multi = spec.name in INSIDE_MULTI
         self.barrier = spec.is_barrier and spec.name not in AT_ONCE
         self.key_is_first = spec.first_key == 1 and spec.last_key == 1
-        self._submitted = spec.name in SUBMITTED
-        self._expires = self._submitted and spec.name.lstrip(b"p").startswith(b"expire")
+        self.submits = spec.name in SUBMITTED
+        self._expires = self.submits and spec.name.lstrip(b"p").startswith(b"expire")
         self.subcommands: dict[bytes, Entry] | None = None
 
     def takes(self, count: int) -> bool:
@@ -93,7 +94,7 @@ class Entry:
 
     def shares(self, args: list[bytes]) -> bool:
         """Whether it may run though earlier writes of its one key are unresolved: it is applied after them."""
-        if not self._submitted or (self._expires and len(args) > EXPIRE_WITH_ONE_OPTION):
+        if not self.submits or (self._expires and len(args) > EXPIRE_WITH_ONE_OPTION):
             return False
         return self.key_is_first or len(args) == 2  # DEL of one key
 

@@ -103,7 +103,7 @@ async def _expire_sooner(services: Services, key: bytes, at_ms: int) -> Reply:
     if (await ask_expiries(services, key)).document < 0:
         return 0
     answer = await services.writes.apply(Expire(key, at_ms, Condition.IF_LESS))
-    return int(answer.result) if isinstance(answer, Applied) else error_of(services, key, answer)
+    return int(bool(answer.result)) if isinstance(answer, Applied) else error_of(services, key, answer)
 
 
 def persist(services: Services, session: Any, args: list[bytes]) -> Reply | Later:

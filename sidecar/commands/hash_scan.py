@@ -47,11 +47,11 @@ def page_of(fields: dict[bytes, bytes], cursor: int, count: int) -> tuple[int, l
     return following, [name for checksum, name in ahead if checksum < following]
 
 
-def _shown(fields: dict[bytes, bytes], names: list[bytes], options: ScanOptions) -> list[bytes]:
+def _shown(fields: dict[bytes, bytes], names: list[bytes], options: ScanOptions) -> Reply:
     if options.match is not None:
         names = list(filter(partial(glob_match, options.match), names))
     if options.no_values:
-        return names
+        return [*names]
     return [part for name in names for part in (name, fields[name])]
 
 

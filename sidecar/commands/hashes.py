@@ -1,6 +1,7 @@
 """Hash commands, without HSCAN and the field expiries."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from policies import RuleFlag
 from policies.feast import TIMESTAMP_PREFIX
@@ -8,7 +9,7 @@ from protocol import errors
 from protocol.errors import CommandRejected
 from protocol.replies import OK, Reply
 from sidecar.commands.later import Later
-from sidecar.commands.reading import hash_of, read, read_origin
+from sidecar.commands.reading import Answer, hash_of, read, read_origin
 from sidecar.commands.services import Handler, Services
 from sidecar.commands.writing import write
 from sidecar.origins.base import HashDelete, HashSet
@@ -39,7 +40,7 @@ def _is_late_data_check(services: Services, key: bytes, fields: list[bytes]) -> 
 
 def hgetall(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
     """HGETALL key"""
-    return read(services, args[1], None, hash_of)
+    return read(services, args[1], None, cast(Callable[[Answer], Reply], hash_of))  # a dict of bytes is a map
 
 
 def hkeys(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
