@@ -33,10 +33,12 @@ sample: .venv/installed
 		.venv/bin/feature-sidecar load .cache/features/*.jsonl --to sqlite:///./features.db --policy examples/policy.yaml && \
 		touch .cache/sample-loaded; fi
 
-# The native tests run on a build with assertions and instance counts first; the whole suite closes the output.
+# The native tests and the fuzzer run on a build with assertions and instance counts first; the whole suite closes the
+# output. With CI in the environment tests of chance try as much as docs/architecture.md promises, else a sample.
 test check: export TEST_INSTALLED_WHEEL := 1
 test: .venv-debug/installed .venv-test/installed
-	.venv-debug/bin/python $(PYTEST) -q -m "not slow" tests/unit tests/property
+	FUZZ_INPUTS=$${FUZZ_INPUTS:-$(if $(CI),1000000,20000)} \
+		.venv-debug/bin/python $(PYTEST) -q -m "not slow" tests/unit tests/property tests/fuzz
 	.venv-test/bin/python $(PYTEST)
 
 check: .venv-test/installed
