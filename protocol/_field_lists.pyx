@@ -115,7 +115,9 @@ cdef class FieldLists:
                 return
             place = places
             for way in range(WAYS):
-                if places[way].matches < place[0].matches:
+                if places[way].matches < place[0].matches or (
+                    places[way].matches == place[0].matches and places[way].id < place[0].id      # the older
+                ):
                     place = places + way
             for way in range(WAYS):
                 places[way].matches >>= 1

@@ -28,7 +28,7 @@ cdef class ReplyBuffer:
     cdef int encode_rare(self, object reply, int proto) except -1
     cdef void release_storage(self) noexcept
     cpdef int encode(self, object reply, int proto) except -1    # any reply of protocol.replies
-    cpdef bytes take(self)                                       # all bytes not consumed, consumed
+    cpdef bytes take(self, size_t most=*)                        # the bytes not consumed, or the first of them, consumed
 
 
 cdef int64_t begin_container(ReplyBuffer buffer, object reply, int proto) except -1    # the header; returns how many elements must follow (a map: keys and values)

@@ -15,5 +15,5 @@ class ReplyBuffer:
             OverflowError: an integer beyond 64 bits.
             RuntimeError: a LazyArray of another length than announced.
         """
-    def take(self) -> bytes:
-        """All bytes that were not consumed, consuming them."""
+    def take(self, most: int = ...) -> bytes:
+        """The bytes that were not consumed, at most `most`, consuming them."""

@@ -206,9 +206,12 @@ cdef class ReplyBuffer:
         self.raw(<const uint8_t*>PyBytes_AS_STRING(text), len(text))
         return self.raw(<const uint8_t*>b"\r\n", 2)
 
-    cpdef bytes take(self):
-        cdef bytes taken = PyBytes_FromStringAndSize(<char*>self.data + self.start, self.end - self.start)
-        self.consume(self.end - self.start)
+    cpdef bytes take(self, size_t most=<size_t>-1):
+        cdef size_t size = self.end - self.start
+        if size > most:
+            size = most
+        cdef bytes taken = PyBytes_FromStringAndSize(<char*>self.data + self.start, size)
+        self.consume(size)
         return taken
 
 

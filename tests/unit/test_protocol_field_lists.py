@@ -56,16 +56,17 @@ def test_a_list_that_comes_in_pieces_is_parsed_and_behind_it_the_stream_goes_on(
     """A known list cut anywhere gives the same command, and the next one starts where it should."""
     lists = FieldLists()
     session = Session(lists=lists)
-    for _ in range(2):
-        asked(session, b"HMGET", b"k", *fields(1))
-    whole = request(b"HMGET", b"k", *fields(1))
-    for at in range(1, len(whole)):
-        session.feed(whole[:at])
+    whole, ping = request(b"HMGET", b"k", *fields(1)), request(b"PING")
+    for at in range(len(whole) - 1, 0, -1):
+        session.feed(ping + whole[:at])
+        assert session.next_command() == [b"PING"]
         assert session.next_command() is None
-        session.feed(whole[at:] + request(b"PING"))
+        session.feed(whole[at:] + ping)
         assert session.next_command() == [b"HMGET", b"k", *fields(1)]
         assert session.next_command() == [b"PING"]
+        assert session.next_command() is None
     assert lists.known == 1
+    assert asked(session, b"HMGET", b"k", *fields(1)) > 0
 
 
 def test_memory_is_bounded_and_new_lists_still_enter():
@@ -86,6 +87,23 @@ def test_memory_is_bounded_and_new_lists_still_enter():
         lists.free_retired()
     assert len(ids) > 1000
     assert lists.known == 256
+
+
+def test_lists_that_fell_out_of_use_make_room():
+    """Yesterday's favourites do not keep their places for ever: the new model's lists replace them."""
+    lists = FieldLists()
+    session = Session(lists=lists)
+    favourites = [fields(number) for number in range(600)]
+    for _ in range(60):
+        for favourite in favourites:
+            asked(session, b"HMGET", b"k", *favourite)
+    lists.free_retired()
+    for number in range(1000, 4000):
+        for _ in range(3):
+            asked(session, b"HMGET", b"k", *fields(number))
+        lists.free_retired()
+    remembered = [asked(session, b"HMGET", b"k", *favourite) > 0 for favourite in favourites]
+    assert sum(remembered) < 30
 
 
 def test_a_list_in_use_outlives_its_place():

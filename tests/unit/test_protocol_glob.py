@@ -27,6 +27,8 @@ from protocol import glob_match
         (b"\\*", [b"*"], [b"a", b"\\*"]),
         (b"a\\", [b"a\\"], [b"a"]),
         (b"[\x7f-\x80]", [b"a", b"\xff"], []),
+        (b"[\x80-\x90]", [b"\x80", b"\x85"], [b"\x91", b"a"]),
+        (b"[\xff-a]", [b"A", b"\xff", b"\0"], [b"\xfe", b"b"]),
         (b"a**", [b"a", b"ab"], [b"b"]),
     ],
 )

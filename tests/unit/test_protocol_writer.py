@@ -92,15 +92,16 @@ def test_what_is_no_reply_is_refused():
             encoded([LazyArray(length, iter([1, 2]))], 2)
 
 
-def test_bytes_are_taken_in_order_through_growth():
-    """Growing and taking in turns loses nothing, for usual and for tight buffers."""
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.3, 0.01])
+def test_bytes_are_taken_in_order_through_growth(share):
+    """Growing and taking in turns loses nothing, whatever share a peer takes, for usual and for tight buffers."""
     for tight in (False, True):
         buffer, out, wanted = ReplyBuffer(tight=tight), b"", b""
-        for number in range(2000):
+        for number in range(4000):
             value = b"%d" % number * (number % 97)
             buffer.encode(value, 2)
             wanted += b"$%d\r\n%b\r\n" % (len(value), value)
-            if number % 700 == 699:
-                out += buffer.take()
+            if number % 7 == 6:
+                out += buffer.take(int((len(wanted) - len(out)) * share))
         assert out + buffer.take() == wanted
         assert buffer.take() == b""
