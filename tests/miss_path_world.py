@@ -1,16 +1,17 @@
-"""The real miss path on virtual time, over the model store and a scripted origin."""
+"""The real miss path on virtual time, over the native store and a scripted origin."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from model_store import ModelStore
 from virtual_loop import VirtualLoop
 
 import policies
 from sidecar.fetch.miss_path import build_miss_path
+from sidecar.memory import Store
+from sidecar.metrics import Counters
 from sidecar.metrics.miss_path import MissPathCounters
-from sidecar.origins.base import Origin, OriginAnswer, Read, Write, WriteAnswer
+from sidecar.origins.base import Cause, Failed, Origin, OriginAnswer, Read, Write, WriteAnswer
 from sidecar.origins.memory import MemoryOrigin
 from sidecar.resilience.deadline import Deadline
 
@@ -27,17 +28,6 @@ feature_views:
 """
 
 
-class Lookups:
-    """Counts misses by view."""
-
-    def __init__(self) -> None:
-        self.misses: dict[int, int] = {}
-
-    def add_lookup(self, view: int, outcome: int, n: int) -> None:
-        assert outcome == 2
-        self.misses[view] = self.misses.get(view, 0) + n
-
-
 class ScriptedOrigin(Origin):
     """A memory origin whose calls are recorded and answered when the test says so.
 
@@ -45,6 +35,8 @@ class ScriptedOrigin(Origin):
         reads, writes: the calls made, each a list of Read or Write.
         delay_s: how long a call takes; None: until ``answer_next`` is called.
         broken: raised by each call instead of an answer.
+        failing_keys: documents that cannot be read.
+        reads_early: a read sees the origin as it is when it is asked, not when it is answered.
     """
 
     name = "scripted"
@@ -56,7 +48,8 @@ class ScriptedOrigin(Origin):
         self.deadlines: list[Deadline] = []
         self.delay_s: float | None = 0.001
         self.broken: Exception | None = None
-        self.evaluate_late = True  # reads see the origin as it is when they are answered, not when they were asked
+        self.failing_keys: set[bytes] = set()
+        self.reads_early = False
         self._loop = loop
         self._held: list[asyncio.Future[None]] = []
 
@@ -67,12 +60,16 @@ class ScriptedOrigin(Origin):
     async def fetch_many(self, reads: Sequence[Read], deadline: Deadline) -> list[OriginAnswer]:
         self.reads.append(list(reads))
         self.deadlines.append(deadline)
-        if self.evaluate_late:
+        if self.reads_early:
+            answers = await self.inner.fetch_many(reads, deadline)
             await self._pass_time()
-            return await self.inner.fetch_many(reads, deadline)
-        answers = await self.inner.fetch_many(reads, deadline)
+            return answers
         await self._pass_time()
-        return answers
+        answers = await self.inner.fetch_many(reads, deadline)
+        failed = Failed(Cause.BUSY)
+        return [
+            failed if read.key in self.failing_keys else answer for read, answer in zip(reads, answers, strict=True)
+        ]
 
     async def write_many(self, writes: Sequence[Write], deadline: Deadline) -> list[WriteAnswer]:
         self.writes.append(list(writes))
@@ -104,30 +101,26 @@ class Holder:
         self.current = policy
 
 
-def model_store(policy: policies.CompiledPolicy) -> ModelStore:
-    """An empty model store under ``policy``."""
-    return ModelStore(lambda rule: policy.table.row(rule)[:4], lambda row, name: policy.field_rules(row, (name,))[0])
-
-
 class World:
     """Everything that a test of the miss path needs."""
 
-    def __init__(self, policy: str = POLICY, **options: Any) -> None:
+    def __init__(self, policy: str = POLICY, reads_whole: bool = True, **options: Any) -> None:
         self.loop = VirtualLoop()
         self.clock = self.loop.clock
         self.policy = policies.parse(policy, "policy.yaml").compile(None)
-        self.store = model_store(self.policy)
+        self.counters = Counters()
+        self.store = Store(4 << 20, self.policy.table, self.counters, bytes(16))
         self.origin = ScriptedOrigin(self.loop)
-        self.lookups = Lookups()
-        self.counters = MissPathCounters("scripted")
+        self.origin.reads_whole = reads_whole
+        self.misses = MissPathCounters("scripted")
         path = build_miss_path(
             self.loop,
             self.clock,
             self.store,
             self.origin,
             Holder(self.policy),
-            self.lookups,
             self.counters,
+            self.misses,
             **options,
         )
         self.reads, self.writes = path.reads, path.writes
@@ -150,8 +143,19 @@ class World:
         return answers
 
     def memory(self, key: bytes, *fields: bytes) -> Any:
-        """What memory answers now."""
+        """What memory answers a client now."""
         return self.reads.lookup(key, fields or None)
 
+    def fill(self, key: bytes, *fields: bytes) -> Any:
+        """Read through until the answer is here."""
+        answers = self.ask(key, *fields)
+        self.pass_s(0.01)
+        return answers[0]
 
-Then = Callable[[Any], None]
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass."""
+        self.loop.settle(self.loop.time() + seconds)
+
+    def now(self) -> None:
+        """Let happen what can happen at this moment."""
+        self.loop.settle(self.loop.time())

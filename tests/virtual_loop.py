@@ -44,11 +44,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     Attributes:
         clock: moved together with the loop's own time; a test may push it further (a suspend, a paused process).
         errors: what was reported to the exception handler.
+        turns: iterations so far.
     """
 
     def __init__(self, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock()
         self.errors: list[dict[str, Any]] = []
+        self.turns = 0
         self._ready: deque[_Handle] = deque()
         self._timers: list[tuple[float, int, _Handle]] = []
         self._timers_made = 0
@@ -88,38 +90,39 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def turn(self) -> None:
         """Run what is ready now, as one iteration of a real loop does: what it adds runs in the next."""
+        self.turns += 1
         for _ in range(len(self._ready)):
             self._ready.popleft().run()
 
     def settle(self, until_s: float | None = None) -> None:
         """Run until nothing is left to do, or nothing before ``until_s``."""
-        before = events._get_running_loop()
-        events._set_running_loop(self)
-        try:
-            while True:
-                while self._ready:
-                    self.turn()
-                if not self._timers or (until_s is not None and self._timers[0][0] > until_s):
-                    break
-                when, _, handle = heapq.heappop(self._timers)
-                if handle.callback is not None:
-                    self._advance(when)
-                    self._ready.append(handle)
-            if until_s is not None:
-                self._advance(until_s)
-        finally:
-            events._set_running_loop(before)
-
-    def settle_ready(self) -> None:
-        """Run what is ready and what that makes ready, at this moment of time."""
-        self.settle(self._time_s)
+        self._run(until_s, lambda: False)
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run until ``coroutine`` is done."""
         task = self.create_task(coroutine)
-        self.settle()
+        self._run(None, task.done)
         assert task.done(), "the loop has nothing left to do and the coroutine still waits"
         return task.result()  # type: ignore[no-any-return]
+
+    def _run(self, until_s: float | None, is_enough: Callable[[], bool]) -> None:
+        before = events._get_running_loop()
+        events._set_running_loop(self)
+        try:
+            while not is_enough():
+                if self._ready:
+                    self.turn()
+                elif self._timers and (until_s is None or self._timers[0][0] <= until_s):
+                    when, _, handle = heapq.heappop(self._timers)
+                    if handle.callback is not None:
+                        self._advance(when)
+                        self._ready.append(handle)
+                else:
+                    if until_s is not None:
+                        self._advance(until_s)
+                    break
+        finally:
+            events._set_running_loop(before)
 
     def _advance(self, when: float) -> None:
         if when > self._time_s:

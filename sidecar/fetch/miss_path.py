@@ -16,6 +16,7 @@ from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import Origin
 from sidecar.resilience.limiter import BoundedLimiter, Limiter
 
+MAX_WAITING = 10_000  # rows, and writes, that wait for a place; beyond, OVERLOADED: at 1,000 a batch, ten batches
 BATCHES_AT_ONCE = 64  # of up to 1,000 documents each; a batch that hangs holds its place until its deadline
 
 
@@ -39,6 +40,7 @@ def build_miss_path(
     read_limiter: Limiter | None = None,
     write_limiter: Limiter | None = None,
     stripes: int = STRIPES,
+    max_waiting: int = MAX_WAITING,
 ) -> MissPath:
     """Reads and writes over one store and one origin."""
     coherence = Coherence(store, stripes)
@@ -55,6 +57,7 @@ def build_miss_path(
         read_limiter or BoundedLimiter(BATCHES_AT_ONCE),
         lookups,
         counters,
+        max_waiting,
     )
 
     def quarantine_ended(key: bytes) -> None:
@@ -75,5 +78,6 @@ def build_miss_path(
         write_limiter or BoundedLimiter(BATCHES_AT_ONCE),
         counters,
         reads.write_ended,
+        max_waiting,
     )
     return MissPath(reads, writes, coherence, quarantine)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from policies import RuleFlag, RuleTable
+from policies.feast import TIMESTAMP_PREFIX
 
 _VIEW, _FLAGS = 5, 6  # places in RuleTable.row()
 _NIL, _TIMESTAMP, _FEAST_ROW = (
@@ -84,7 +85,9 @@ class PolicyNumbers:
         return views
 
     def are_timestamps(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
-        """Of a Feast hash: whether only ``_ts:`` fields are asked, as Feast does before it writes."""
+        """Whether only ``_ts:`` fields of a Feast hash are asked: its late-data check, which always asks the origin."""
+        if not fields or not fields[0].startswith(TIMESTAMP_PREFIX) or not self.row(key).is_feast:
+            return False
         return all(numbers[_FLAGS] & _TIMESTAMP for numbers in self._fields(key, fields))
 
     def nil_if_unavailable(self, key: bytes, fields: Sequence[bytes] | None) -> bool:

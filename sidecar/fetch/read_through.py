@@ -29,8 +29,6 @@ from sidecar.origins.base import Cause, Failed, Origin, OriginAnswer
 from sidecar.resilience.deadline import Deadline
 from sidecar.resilience.limiter import Limiter
 
-MAX_WAITING_ROWS = 10_000  # rows that wait to be asked for; beyond, OVERLOADED: at 1,000 a batch that is ten batches
-
 Fields = tuple[bytes, ...] | None
 
 
@@ -40,7 +38,7 @@ class ReadThrough:
     Args:
         lookups: the counters of lookups_total; this side counts the misses.
         limiter: places at the origin, one a batch.
-        max_waiting: rows that may wait to be asked for.
+        max_waiting: rows that may wait to be asked for; beyond, OVERLOADED.
     """
 
     def __init__(
@@ -55,7 +53,7 @@ class ReadThrough:
         limiter: Limiter,
         lookups: LookupCounter,
         counters: MissPathCounters,
-        max_waiting: int = MAX_WAITING_ROWS,
+        max_waiting: int,
     ) -> None:
         self._loop = loop
         self._turn = turn
@@ -82,12 +80,11 @@ class ReadThrough:
     def lookup(self, key: bytes, fields: Fields) -> Found | Absent | None:
         """Memory's answer, fresh or stale, counted; None: ``read`` it. A stale one is revalidated behind."""
         self._turn.now_ns()
+        if fields is not None and self._numbers.are_timestamps(key, fields):
+            return None
         answer = self._memory.answer(key, fields, Window.STALE)
-        if answer is not None:
-            if fields is not None and self._is_timestamps(key, fields):
-                return None
-            if self._store.must_revalidate:
-                self._revalidation.revalidate((key,))
+        if answer is not None and self._store.must_revalidate:
+            self._revalidation.revalidate((key,))
         return answer
 
     def kind(self, key: bytes) -> bytes | None:
@@ -120,7 +117,7 @@ class ReadThrough:
         row = self._numbers.row(key)
         if deadline is None:
             deadline = self._turn.deadline(row.deadline_ms)
-        if row.is_feast and not bypass and fields is not None:
+        if fields is not None and not bypass:
             bypass = self._numbers.are_timestamps(key, fields)
         waiter = Waiter(key, fields, then, deadline, bypass)
         if self._failing and not bypass:
@@ -295,7 +292,3 @@ class ReadThrough:
         retry_at_ns = self._turn.now_ns() + self._numbers.row(key).read_error_backoff_ms * 1_000_000
         self._failing.failed(key, retry_at_ns, cause)
         return retry_at_ns
-
-    def _is_timestamps(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
-        """Feast's late-data check, which always asks the origin."""
-        return self._numbers.row(key).is_feast and self._numbers.are_timestamps(key, fields)

@@ -33,7 +33,6 @@ from sidecar.origins.base import (
 from sidecar.resilience.deadline import Deadline
 from sidecar.resilience.limiter import Limiter
 
-MAX_WAITING_WRITES = 10_000  # as many as reads may wait; beyond, OVERLOADED
 MAX_WRITES_PER_BATCH = 1000  # as many as an origin's reads per fetch
 
 Then = Callable[[WriteAnswer], None]
@@ -58,6 +57,7 @@ class Writes:
     Args:
         write_ended: told of each key when a write of it has ended and memory shows it.
         limiter: places at the origin, one a batch.
+        max_waiting: writes that may wait to be sent; beyond, OVERLOADED.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Writes:
         limiter: Limiter,
         counters: MissPathCounters,
         write_ended: Callable[[bytes], None],
-        max_waiting: int = MAX_WAITING_WRITES,
+        max_waiting: int,
     ) -> None:
         self._loop = loop
         self._clock = clock

@@ -1,0 +1,87 @@
+"""Refreshing behind stale answers."""
+
+from miss_path_world import World
+
+from sidecar.origins.base import Cause, Found, HashSet, OriginUnavailable, Read, SetValue
+
+
+def stale_world(**options):
+    """A key in its stale window, changed at the origin since."""
+    world = World(**options)
+    world.behind_our_back(SetValue(b"k", b"old"))
+    world.fill(b"k")
+    world.behind_our_back(SetValue(b"k", b"new"))
+    world.pass_s(11)
+    return world
+
+
+def test_a_stale_answer_is_served_and_refreshed_behind():
+    """stale-while-revalidate: nobody waits, the next reader sees the new value."""
+    world = stale_world()
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    assert world.memory(b"k") == Found(b"new")
+    assert len(world.origin.reads) == 2
+
+
+def test_many_stale_hits_are_one_refresh():
+    """While one is under way no other is begun."""
+    world = stale_world()
+    for _ in range(5):
+        assert world.memory(b"k") == Found(b"old")
+    world.reads.revalidate([b"k", b"k"])
+    world.now()
+    world.reads.revalidate([b"k"])
+    world.pass_s(0.01)
+    assert len(world.origin.reads) == 2
+
+
+def test_a_refresh_reads_the_whole_row():
+    """Whatever field was stale, whatever the origin finds cheaper."""
+    world = World(reads_whole=False)
+    world.reads.revalidate([b"h"])
+    world.pass_s(0.01)
+    assert world.origin.reads == [[Read(b"h", None)]]
+
+
+def test_a_failed_refresh_is_not_tried_again_before_the_backoff_is_over():
+    """Stale hits of a row whose origin fails cost nothing but themselves."""
+    world = stale_world()
+    world.origin.broken = OriginUnavailable(Cause.CONNECTION_REFUSED)
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.9)
+    for _ in range(3):
+        assert world.memory(b"k") == Found(b"old")
+        world.reads.revalidate([b"k"])
+        world.pass_s(0.01)
+    assert len(world.origin.reads) == 2
+    world.pass_s(0.2)
+    world.origin.broken = None
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    assert world.memory(b"k") == Found(b"new")
+
+
+def test_a_refresh_that_was_not_kept_is_handed_out_again():
+    """An invalidated refill leaves the next stale hit to ask for another."""
+    world = stale_world()
+    world.behind_our_back(HashSet(b"h", {b"a": b"1"}))
+    assert world.memory(b"k") == Found(b"old")
+    world.now()
+    world.coherence.begin_epoch()
+    world.pass_s(0.01)
+    assert world.misses.fills_dropped["invalidated"] == 1
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    assert world.memory(b"k") == Found(b"new")
+
+
+def test_a_reader_shares_the_refresh():
+    """Whoever needs the row meanwhile waits for the same read."""
+    world = stale_world()
+    world.reads.revalidate([b"k"])
+    world.now()
+    answer = world.ask(b"k")
+    world.pass_s(0.01)
+    assert answer == [Found(b"new")]
+    assert len(world.origin.reads) == 2
