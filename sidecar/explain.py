@@ -31,8 +31,7 @@ def explain(services: "AdminServices", key: bytes, field: bytes | None) -> dict[
     """The rule that applies, what memory holds, and what would become of a read now."""
     policy = services.policy.current
     explanation = policy.explain(key, field)
-    services.store.now = ceil_tick(services.clock.now_ns())
-    services.store.wall_ms = services.clock.wall_ms()
+    services.store.set_time(ceil_tick(services.clock.now_ns()), services.clock.wall_ms())
     held = services.store.explain(key, field)
     flight = services.reads.is_tried(key)
     return {

@@ -45,7 +45,7 @@ _log = logger("server")
 
 
 class Server:
-    """One sidecar process. Its attributes are what the admin port and the metrics read (AdminServices, MetricSources)."""
+    """One sidecar process. Its attributes are what the admin port and the metrics read (see AdminServices)."""
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         """Build every part; nothing listens and nothing is connected yet.
@@ -85,9 +85,7 @@ class Server:
             **config.origin_credentials(),
         )
         self.misses = MissPathCounters(self.origin.name)
-        path = build_miss_path(
-            self.loop, self.clock, self.store, self.origin, self.policy, self.counters, self.misses
-        )
+        path = build_miss_path(self.loop, self.clock, self.store, self.origin, self.policy, self.counters, self.misses)
         self.reads, self.writes = path.reads, path.writes
         self.policy.on_change(self._policy_changed)
 

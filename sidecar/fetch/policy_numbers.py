@@ -27,7 +27,8 @@ class CompiledNumbers(Protocol):
 class PolicyHolder(Protocol):
     """Where the running policy is found; a reload swaps ``current``."""
 
-    current: CompiledNumbers
+    @property
+    def current(self) -> CompiledNumbers: ...
 
 
 class RowNumbers(NamedTuple):

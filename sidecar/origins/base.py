@@ -272,9 +272,7 @@ class Origin(ABC):
         """
 
     @abstractmethod
-    async def scan(
-        self, position: bytes | None, match: bytes | None, count: int, deadline: Deadline
-    ) -> ScanPage:
+    async def scan(self, position: bytes | None, match: bytes | None, count: int, deadline: Deadline) -> ScanPage:
         """A page of about ``count`` keys from ``position`` (None: the start); ``match`` is a Redis glob.
 
         Every key present during the whole walk is returned at least once.

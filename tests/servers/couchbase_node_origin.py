@@ -48,5 +48,5 @@ async def started_origin(url: str, **options: Any) -> AsyncIterator[CouchbaseOri
 async def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens on the node or in the SDK's thread
+        while not condition():
             await asyncio.sleep(0.002)

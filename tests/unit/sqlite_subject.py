@@ -43,7 +43,7 @@ async def opened_again(path):
 async def until(condition, timeout_s=10.0):
     """Wait for what a thread does."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - a thread changes it, which can set no asyncio.Event
+        while not condition():
             await asyncio.sleep(0.002)
 
 

@@ -1,6 +1,5 @@
 """What a scrape reads: everything from the first one, the right numbers afterwards, in two formats."""
 
-
 from fake_services import FakeServices
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text

@@ -230,7 +230,7 @@ async def test_requests_before_authentication_are_capped(side):
 
 async def test_an_incomplete_request_costs_little(side):
     """A declared bulk of which nothing came holds at most 16 KiB."""
-    connection, reader, writer = await side.connect()
+    connection, _reader, writer = await side.connect()
     writer.write(b"*2\r\n$4\r\nECHO\r\n$30000000\r\n")
     await until(lambda: connection.input_bytes)
     assert connection.input_bytes <= 16 * 1024
