@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from sidecar.origins._members import all_fields, has_fields, is_null, some_fields
 from sidecar.origins.base import Condition
-from sidecar.origins.member_names import decode_name, encode_name
-from sidecar.origins.member_values import decode_value, encode_value
+from sidecar.origins.member_names import encode_name
+from sidecar.origins.member_values import encode_value
 
 EXPIRE_MEMBER = "~expire"
 MAX_DOCUMENT_BYTES = 20 * 1024 * 1024  # Couchbase's limit, kept by every origin so that they can be exchanged
@@ -52,26 +53,20 @@ def decode_hash(body: bytes, fields: tuple[bytes, ...] | None, now_ms: int) -> D
         return NOT_A_HASH
     members, expiries = read
     if fields is None:
-        found = _all_fields(members)
+        found = all_fields(members)
         return DecodedHash(found, min(expiries.values(), default=None), bool(found))
-    found = {}
+    found = some_fields(members, fields)
     earliest = None
-    for field in fields:
-        member = encode_name(field)
-        raw = members.get(member)
-        value = None if raw is None else decode_value(bytes(raw))
-        if value is None:
-            continue
-        found[field] = value
-        if expiries and (expiry := expiries.get(member)) is not None and (earliest is None or expiry < earliest):
-            earliest = expiry
-    return DecodedHash(found, earliest, bool(found) or _has_fields(members))
+    if expiries:
+        known = [expiries[member] for member in map(encode_name, found) if member in expiries]
+        earliest = min(known, default=None)
+    return DecodedHash(found, earliest, bool(found) or has_fields(members))
 
 
 def is_present(body: bytes, now_ms: int) -> bool:
     """Whether a JSON document is there for clients: a hash with a live field, or no hash at all."""
     read = _read(body, now_ms)
-    return read is None or _has_fields(read[0])
+    return read is None or has_fields(read[0])
 
 
 def is_hash(body: bytes) -> bool:
@@ -99,7 +94,7 @@ def apply_hash_set(
     added = 0
     for field, value in fields.items():
         member = encode_name(field)
-        if _is_null(members.get(member)):
+        if is_null(members.get(member)):
             added += 1
         elif only_absent:
             continue
@@ -118,11 +113,11 @@ def apply_hash_delete(body: bytes, fields: tuple[bytes, ...], now_ms: int) -> tu
     removed = 0
     for field in fields:
         member = encode_name(field)
-        if not _is_null(members.get(member)):
+        if not is_null(members.get(member)):
             removed += 1
             del members[member]
             expiries.pop(member, None)
-    return (_encode(members, expiries) if _has_fields(members) else None), removed
+    return (_encode(members, expiries) if has_fields(members) else None), removed
 
 
 def apply_field_expire(
@@ -137,7 +132,7 @@ def apply_field_expire(
     for field in fields:
         member = encode_name(field)
         before = expiries.get(member)
-        if _is_null(members.get(member)):
+        if is_null(members.get(member)):
             codes.append(-2)
         elif expiry_ms is None:
             codes.append(-1 if before is None else 1)
@@ -151,7 +146,7 @@ def apply_field_expire(
         else:
             codes.append(1)
             expiries[member] = expiry_ms
-    return (_encode(members, expiries) if _has_fields(members) else None), codes
+    return (_encode(members, expiries) if has_fields(members) else None), codes
 
 
 def field_expiries(body: bytes, fields: tuple[bytes, ...], now_ms: int) -> tuple[int, ...] | NotAHash:
@@ -161,7 +156,7 @@ def field_expiries(body: bytes, fields: tuple[bytes, ...], now_ms: int) -> tuple
         return NOT_A_HASH
     members, expiries = read
     return tuple(
-        -2 if _is_null(members.get(member)) else expiries.get(member, -1) for member in map(encode_name, fields)
+        -2 if is_null(members.get(member)) else expiries.get(member, -1) for member in map(encode_name, fields)
     )
 
 
@@ -207,20 +202,3 @@ def _read(body: bytes, now_ms: int) -> tuple[dict[str, msgspec.Raw], dict[str, i
 
 def _encode(members: dict[str, msgspec.Raw], expiries: dict[str, int]) -> bytes:
     return _encode_members({**members, EXPIRE_MEMBER: expiries} if expiries else members)
-
-
-def _all_fields(members: dict[str, msgspec.Raw]) -> dict[bytes, bytes]:
-    found = {}
-    for member, raw in members.items():
-        value = decode_value(bytes(raw))
-        if value is not None and (name := decode_name(member)) is not None:
-            found[name] = value
-    return found
-
-
-def _has_fields(members: dict[str, msgspec.Raw]) -> bool:
-    return any(not _is_null(raw) and decode_name(member) is not None for member, raw in members.items())
-
-
-def _is_null(raw: msgspec.Raw | None) -> bool:
-    return raw is None or bytes(raw) == b"null"
