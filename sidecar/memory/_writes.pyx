@@ -10,7 +10,7 @@ from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._eviction cimport maintain_index, make_room, queue_for_new
 from sidecar.memory._index cimport Slot, frequency_of, index_find, make_value, set_slot, slot_value
 from sidecar.memory._items cimport (
-    BUSY, EXPIRES, ITEM, NEGATIVE_ITEM, PAD, REFRESHING, ROW, SIDE, STRING_HEADER, WHOLE, even, expiry_of, filled_at_of,
+    BUSY, EXPIRES, ITEM, NEGATIVE_ITEM, PAD, REFRESHING, ROW, STRING_HEADER, WHOLE, even, expiry_of, filled_at_of,
     item_alignment, item_rule, item_size, row_schema, row_shape, varint_size, write_varint,
 )
 from sidecar.memory._machine cimport NOWHERE, OFFSET_MASK, OLDEST_AGE, store32, store48
@@ -174,7 +174,7 @@ cdef class Writes(RowLookups):
         return self.admit(self.hash_key(data_of(key), self.draft.key_size), data_of(key), self.draft.key_size, size)
 
     cdef uint8_t* find_for_write(self, bytes key, Slot* slot) noexcept:
-        """The item of a key whatever its freshness; NULL: none, or one past its expiry, which is dropped."""
+        """The item of a key whatever its freshness; NULL: none, or one past its expiry."""
         cdef uint32_t size = <uint32_t>PyBytes_GET_SIZE(key)
         cdef uint8_t* item
         if not index_find(&self.tier.index, self.hash_key(data_of(key), size), data_of(key), size, slot):
@@ -182,7 +182,7 @@ cdef class Writes(RowLookups):
         item = self.tier.arena.base + (slot_value(slot.bucket, slot.number) & OFFSET_MASK)
         if item[0] & EXPIRES and expiry_of(item) <= self.wall_ms:
             return NULL
-        return item if age_of(self.now, filled_at_of(item)) < OLDEST_AGE or item[0] & SIDE else NULL
+        return item if age_of(self.now, filled_at_of(item)) < OLDEST_AGE else NULL
 
     def install(self, bytes key not None, answer, uint32_t filled_at, uint32_t row_rule, covers=None):
         """Keep an origin's answer, sent for at filled_at (ticks).

@@ -1,0 +1,3 @@
+from sidecar.memory._store import Store
+
+def audit(store: Store) -> None: ...

@@ -1,0 +1,9 @@
+from collections.abc import Sequence
+
+from sidecar.memory._store import Store
+
+def probe_string(store: Store, key: bytes) -> tuple[str, str | None, bytes | None, bool | None]: ...
+def probe_row(
+    store: Store, key: bytes, fields: Sequence[bytes], list_id: int = 0
+) -> tuple[str, list[str] | None, list[bytes | None] | None, bool | None]: ...
+def probe_whole_row(store: Store, key: bytes) -> dict[bytes, bytes] | None: ...
