@@ -26,9 +26,9 @@ from sidecar.memory._tier cimport Drain, drop_item, is_expired, kill, move_item,
 cdef enum:
     MOST_ITEMS = 64          # looked at per write
     MOST_BYTES = 65536       # copied per write, one item more at most
-    SPARE = 3                # segments kept spare: one to fill, one to move into, one in hand
+    SPARE = 2                # segments kept spare: one to fill, one to move into
     SMALL_SHARE = 10         # the small queue is one part in ten
-    MOVE_AT = 1              # uses that take an item from the small queue to the main one
+    MOVE_AT = 2              # uses that take an item from the small queue to the main one, as in the authors' own code
     LOOKED_AT = 16           # segments looked at for being mostly dead, per write
     GROW_BUCKETS = 2         # moved per new key: a growth by an eighth ends half way to the next
 

@@ -19,9 +19,9 @@ from sidecar.metrics._counters cimport HIT, NEGATIVE, STALE_HIT, Counters
 import os
 
 cdef enum:
-    LARGEST_SEGMENT = 262144     # 256 KiB, from 64 MiB of memory on
+    LARGEST_SEGMENT = 262144     # 256 KiB, from 128 MiB of memory on
     SMALLEST_SEGMENT = 4096
-    SEGMENTS = 256               # at least so many, so that a tenth of them is a queue
+    SEGMENTS = 512               # at least so many: those being filled, emptied and kept spare are under 1%
     LEAST_MEMORY = 65536
 
 

@@ -20,7 +20,7 @@ from sidecar.memory._schemas cimport Plan, plan_of, schemas_clear, schemas_close
 cdef enum:
     SMALLEST_SHARE = 256     # one bucket of address space per so many bytes: items of 32 bytes fill it
     SCHEMA_SHARE = 8         # names take at most an eighth of the budget
-    GHOST_BYTES = 5          # per entry: what the ghosts will take once eviction begins
+    GHOST_HALVES = 9         # half bytes per entry: what the ghosts will take once eviction begins
 
 
 cdef int tier_open(Tier* tier, uint64_t max_memory, uint32_t segment_bytes, uint64_t k0, uint64_t k1) except -1:
@@ -61,8 +61,8 @@ cdef int64_t spare_segments(const Tier* tier) noexcept nogil:
     """Segments that may be opened within max_memory, all else counted; ghosts are counted before they are made."""
     cdef uint64_t ghosts = ghosts_bytes(&tier.ghosts)
     cdef uint64_t other
-    if tier.index.entries * GHOST_BYTES > ghosts:
-        ghosts = tier.index.entries * GHOST_BYTES
+    if tier.index.entries * GHOST_HALVES // 2 > ghosts:
+        ghosts = tier.index.entries * GHOST_HALVES // 2
     other = index_bytes(&tier.index) + tier.schemas.bytes + ghosts + tier.other_bytes + tier.arena.capacity * sizeof(Segment)
     return ((<int64_t>tier.max_memory - <int64_t>other) >> tier.arena.shift) - <int64_t>tier.arena.in_use
 

@@ -73,6 +73,9 @@ cdef class Writes(RowLookups):
         if queue < 0:
             queue = <int32_t>queue_for_new(&self.tier, key_hash)
         offset = take_place(&self.tier, <uint32_t>queue, size, alignment, False)
+        if offset == NOWHERE:        # a large item after small ones: their work did not reach
+            make_room(&self.tier, size)
+            offset = take_place(&self.tier, <uint32_t>queue, size, alignment, False)
         if offset == NOWHERE:
             self.tier.no_room += 1
             return False

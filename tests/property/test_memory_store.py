@@ -55,7 +55,7 @@ def make_rules(version: int) -> Rules:
 class StoreMachine(RuleBasedStateMachine):
     """Both sides get the same operations; every look-up must agree."""
 
-    max_memory = 64 << 20  # 256 KiB segments, so that rows with 32-bit ends fit
+    max_memory = 128 << 20  # 256 KiB segments, so that rows with 32-bit ends fit
 
     def __init__(self) -> None:
         super().__init__()
