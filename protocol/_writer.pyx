@@ -158,6 +158,12 @@ cdef class ReplyBuffer:
             return 0
         if reply is None:
             return self.null(proto)
+        if sort is dict:
+            self.map(len(<dict>reply), proto)
+            for key, value in (<dict>reply).items():
+                self.encode(key, proto)
+                self.encode(value, proto)
+            return 0
         if sort is int:
             return self.integer(reply)
         if sort is Status:
