@@ -1,7 +1,8 @@
 """A process that writes to a SQLite origin until it is killed, saying what was confirmed.
 
 Several writers at once count upwards, each on its own string and its own field of one shared hash; a line
-``writer number`` leaves for stdout once both writes of that number were answered Applied.
+``writer number`` leaves for stdout once both writes of that number were answered Applied. Arguments: the URL, the
+first writer's number, and for each writer the number that it has reached.
 """
 
 import asyncio
@@ -25,8 +26,8 @@ def field(writer: int) -> bytes:
     return b"\xff%d" % writer
 
 
-async def main(url: str, starts: list[int]) -> None:
-    """Count on from ``starts`` for ever."""
+async def main(url: str, first: int, starts: list[int]) -> None:
+    """Count on for ever."""
     clock = SystemClock()
     origin = open_origin(url, clock=clock)
     await origin.start()
@@ -39,8 +40,8 @@ async def main(url: str, starts: list[int]) -> None:
             assert all(isinstance(answer, Applied) for answer in answers), answers
             os.write(1, b"%d %d\n" % (writer, number))
 
-    await asyncio.gather(*[count(writer, start) for writer, start in enumerate(starts)])
+    await asyncio.gather(*[count(writer, start) for writer, start in enumerate(starts, first)])
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], [int(start) for start in sys.argv[2:]]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), [int(start) for start in sys.argv[3:]]))

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 from adversity import sqlite_writing
@@ -39,20 +40,49 @@ def test_no_confirmed_write_is_lost(tmp_path):
         held = [max(pair) for pair in zip(strings, fields, strict=True)]
 
 
+def test_several_processes_write_one_file_and_are_killed(tmp_path):
+    """Three at once, each killed while the others write: no confirmed write is lost, the shared hash included."""
+    url = f"sqlite:///{tmp_path / 'features.db'}"
+    processes = [writing(url, first, [0] * 2) for first in range(0, 6, 2)]
+    confirmed = [0] * WRITERS
+    for process in processes:  # all have begun before the first is killed
+        take_lines(process, confirmed, 1)
+    for process in processes:
+        take_lines(process, confirmed, 50)
+        process.send_signal(signal.SIGKILL)
+    for process in processes:
+        take_lines(process, confirmed, None)
+        assert process.wait() == -signal.SIGKILL, "the writing process ended by itself"
+    strings, fields = asyncio.run(read_back(url))
+    assert min(confirmed[:6]) > 0
+    for writer in range(6):
+        assert confirmed[writer] <= strings[writer] <= confirmed[writer] + 1, writer
+        assert confirmed[writer] <= fields[writer] <= confirmed[writer] + 1, writer
+
+
 def write_until_killed(url: str, starts: list[int], after_lines: int) -> list[int]:
     """The last number that each writer had confirmed when the process was killed."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(Path(sqlite_writing.__file__)), url, *map(str, starts)]
+    process = writing(url, 0, starts)
     confirmed = list(starts)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-        assert process.stdout is not None
-        for lines, line in enumerate(process.stdout, 1):
-            writer, number = map(int, line.split())
-            confirmed[writer] = number
-            if lines == after_lines:
-                process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL, "the writing process ended by itself"
+    take_lines(process, confirmed, after_lines)
+    process.send_signal(signal.SIGKILL)
+    take_lines(process, confirmed, None)
+    assert process.wait() == -signal.SIGKILL, "the writing process ended by itself"
     return confirmed
+
+
+def writing(url: str, first: int, starts: list[int]) -> subprocess.Popen:
+    """A process of sqlite_writing."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(Path(sqlite_writing.__file__)), url, str(first), *map(str, starts)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+
+
+def take_lines(process: subprocess.Popen, confirmed: list[int], lines: int | None) -> None:
+    """Note what the process confirmed in its next lines (None: in all that are left)."""
+    for line in islice(process.stdout, lines):
+        writer, number = map(int, line.split())
+        confirmed[writer] = number
 
 
 async def read_back(url: str) -> tuple[list[int], list[int]]:
