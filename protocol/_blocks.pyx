@@ -14,10 +14,13 @@ KEEP[:] = [64, 8, 4]
 cdef uint8_t* spare[3][64]
 cdef int spares[3]
 spares[:] = [0, 0, 0]
+cdef Py_ssize_t in_use = 0
 
 
 cdef uint8_t* take_block(size_t minimum, size_t* capacity) noexcept:
+    global in_use
     cdef int sort
+    in_use += 1
     for sort in range(3):
         if minimum <= SIZES[sort]:
             capacity[0] = SIZES[sort]
@@ -30,12 +33,18 @@ cdef uint8_t* take_block(size_t minimum, size_t* capacity) noexcept:
 
 
 cdef void give_block(uint8_t* block, size_t capacity) noexcept:
+    global in_use
     cdef int sort
     if block == NULL:
         return
+    in_use -= 1
     for sort in range(3):
         if capacity == SIZES[sort] and spares[sort] < KEEP[sort]:
             spare[sort][spares[sort]] = block
             spares[sort] += 1
             return
     free(block)
+
+
+def blocks_in_use():
+    return in_use

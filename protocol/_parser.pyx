@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memchr
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
+from protocol._checks cimport check
 from protocol._decimal cimport parse_int64
 from protocol._field_lists cimport FieldLists
 from protocol._inline cimport unquote_word
@@ -192,6 +193,7 @@ cdef class RequestParser(RequestWindow):
             done += 1
             scan += bulk + 2             # the two bytes behind are not looked at, as in Redis
             bulk = -1
+        check(scan <= size and done <= self.args_capacity)
         self.args_done = done
         self.bulk_wanted = bulk
         self.scan = scan
@@ -281,6 +283,7 @@ cdef class RequestParser(RequestWindow):
                 return False
             self.args[self.args_done].size = <uint32_t>(to - self.args[self.args_done].data)
             self.unquoted_used = to - self.unquoted
+            check(self.unquoted_used <= self.unquoted_capacity)
             self.args_done += 1
 
     cdef ParseResult finish(self) noexcept:

@@ -9,6 +9,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
+from protocol._checks cimport check
+
 cdef enum:
     FIRST_ARGS = 8
     KEPT_ARGS = 512          # an idle connection keeps at most 8 KiB of them
@@ -87,6 +89,7 @@ cdef class RequestWindow:
             raise MemoryError
         if rest:
             memcpy(moved, old, rest)
+        check(rest <= capacity and self.start <= self.scan <= self.window_size)
         for i in range(self.args_done):      # linear in all, for storage doubles
             self.args[i].data = moved + (self.args[i].data - old)
         free(self.own)
@@ -111,6 +114,7 @@ cdef class RequestWindow:
         return self.own + self.window_size
 
     cdef void commit(self, size_t size) noexcept:
+        check(size <= self.own_capacity - self.window_size)
         self.window_size += size
 
     cdef void forget_unquoted(self) noexcept:

@@ -9,6 +9,7 @@ from libc.string cimport memcpy, memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from protocol._blocks cimport give_block, take_block
+from protocol._checks cimport check
 from protocol.replies import ErrorReply, LazyArray, NullArray, SetReply, Status, Verbatim, double_text
 
 cdef enum:
@@ -64,6 +65,7 @@ cdef class ReplyBuffer:
         self.start = self.end = self.capacity = 0
 
     cdef void consume(self, size_t size) noexcept:
+        check(size <= self.end - self.start and self.end <= self.capacity)
         self.start += size
         if self.start == self.end:
             self.release_storage()
