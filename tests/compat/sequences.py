@@ -211,6 +211,13 @@ def _hscan(dice: Dice) -> Command:
     return [b"HSCAN", dice.key(), b"0", *match, b"COUNT", b"1000"]
 
 
+def _large(dice: Dice) -> Command:
+    """A value beyond one segment of memory, or a hash that HSCAN gives in pages."""
+    if dice.chance(0.3):
+        return [b"SET", dice.key(), b"z" * 300_000]
+    return [b"HSET", dice.key(), *(part for n in range(600) for part in (b"n%d" % n, b"%d" % dice.randint(0, 9)))]
+
+
 def _stray(dice: Dice) -> Command:
     """No such command, or none that fits here."""
     name = dice.choice([b"EXEC", b"DISCARD", b"NOPE", b"get", b"HGETALLL"])
@@ -276,6 +283,7 @@ COMMON: list[Maker] = [
     (lambda dice: [b"ECHO", dice.value()], 0.5),
     (lambda dice: [b"PING"] if dice.chance(0.5) else [b"PING", dice.value()], 0.5),
     (_stray, 0.3),
+    (_large, 0.05),
 ]
 FIELD_EXPIRY: list[Maker] = [
     (_hexpire, 3),
