@@ -70,10 +70,17 @@ cdef extern from *:
         return 1;
     }
 
-    /* Address space whose pages cost nothing until they are touched; NULL: refused. */
+    /* Address space whose pages cost nothing until they are touched; NULL: refused. Huge pages are asked for: look-ups
+       of random keys wait for page walks, most of all in a virtual machine (per MGET of 100 of 1 M keys 28 -> 17.6 us,
+       GET 64 deep 0.55 -> 0.33 us, Xeon under KVM). They round what is resident up by at most 2 MiB a mapping, for
+       all mappings fill from their start. */
     static inline void* sidecar_reserve(size_t size) {
         void* base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        return base == MAP_FAILED ? NULL : base;
+        if (base == MAP_FAILED) return NULL;
+    #ifdef MADV_HUGEPAGE
+        madvise(base, size, MADV_HUGEPAGE);
+    #endif
+        return base;
     }
     static inline void sidecar_unreserve(void* base, size_t size) { if (base) munmap(base, size); }
     static inline void sidecar_give_back(void* base, size_t size) { madvise(base, size, MADV_DONTNEED); }

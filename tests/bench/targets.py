@@ -12,7 +12,7 @@ from pathlib import Path
 
 KEYS, ROWS, FIELDS = 1_000_000, 20_000, 100
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-POLICY = "version: 1\ndefaults: {ttl: 1d, jitter: 10%}\nfeature_views:\n  - {name: rows, keys: 'row:{id}', ttl: 1d}\n"
+POLICY = "version: 1\ndefaults: {ttl: 1d, jitter: 10%, deadline: 10s}\nfeature_views:\n  - {name: rows, keys: 'row:{id}', ttl: 1d}\n"
 
 
 class Target:
