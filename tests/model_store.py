@@ -79,6 +79,8 @@ class ModelStore:
     def lookup_some(
         self, key: bytes, fields: tuple[bytes, ...], window: Window, ignore_busy_except: Any = None
     ) -> dict[bytes, bytes | None]:
+        if ignore_busy_except is not None:
+            fields = tuple(field for field in fields if field not in ignore_busy_except)
         item = self._open(key, fields, ignore_busy_except)
         if item is None or item.kind == "string":
             return {}

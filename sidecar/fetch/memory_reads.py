@@ -29,10 +29,6 @@ class MemoryReads:
             return None
         return self._store.lookup_counted(key, fields, window, self._reserved(key))
 
-    def kind(self, key: bytes) -> bytes | None:
-        """b"string" or b"hash" when a present entry is usable; None: the origin must be asked."""
-        return None if key in self._marks else self._store.any_usable(key)
-
     def while_failing(self, key: bytes, fields: tuple[bytes, ...] | None) -> Found | Absent | None:
         """What may be served while the origin fails; None: only an error.
 
@@ -54,11 +50,10 @@ class MemoryReads:
         """Those of the fields that are usable while the origin fails."""
         if key not in self._marks:
             return self._store.lookup_some(key, fields, Window.ERROR)
-        open_fields = tuple(field for field in fields if not self._coherence.is_reserved(key, (field,)))
-        if not open_fields:
+        if any(mark.reserved is None for mark in self._marks[key]):
             return {}
-        return self._store.lookup_some(key, open_fields, Window.ERROR, self._reserved(key))
+        return self._store.lookup_some(key, fields, Window.ERROR, self._reserved(key))
 
     def _reserved(self, key: bytes) -> AbstractSet[bytes]:
-        """All fields that writes under way reserve; none of them reserves the whole document."""
+        """All fields that writes under way reserve, where none of them reserves the whole document."""
         return _NOTHING.union(*(mark.reserved or _NOTHING for mark in self._marks[key]))

@@ -59,10 +59,7 @@ class MemoryTier(Protocol):
         window: int,
         ignore_busy_except: AbstractSet[bytes] | None = None,
     ) -> dict[bytes, bytes | None]:
-        """Those of the fields that are usable; the value None: known to be absent."""
-
-    def any_usable(self, key: bytes) -> bytes | None:
-        """b"string" or b"hash" when any present entry of the key is usable."""
+        """Those of the fields that are usable and not reserved; the value None: known to be absent."""
 
     def install(
         self,

@@ -87,15 +87,6 @@ class ReadThrough:
             self._revalidation.revalidate((key,))
         return answer
 
-    def kind(self, key: bytes) -> bytes | None:
-        """Memory's word on EXISTS and TYPE: b"string", b"hash", or None where the origin must be asked."""
-        self._turn.now_ns()
-        return self._memory.kind(key)
-
-    def is_tried(self, key: bytes) -> bool:
-        """Whether a read of the row waits or is in the air."""
-        return self._singleflight.is_tried(key)
-
     def read(
         self,
         key: bytes,

@@ -192,7 +192,11 @@ class Writes:
         self._turn.now_ns()
         self._count(answers)
         for submitted, answer in zip(batch, answers, strict=True):
-            self._show(submitted, answer, sent_tick)
+            try:
+                self._show(submitted, answer, sent_tick)
+            except Exception as error:  # our bug: the write's outcome stands, memory forgets
+                self._store.drop(submitted.write.key)
+                self._loop.call_exception_handler({"message": "a write could not be shown", "exception": error})
         keys = dict.fromkeys(submitted.write.key for submitted in batch)
         for key in keys:
             self._queue.extendleft(reversed(self._behind.pop(key)))  # older than any write of the key in the queue

@@ -110,3 +110,33 @@ def test_an_origin_that_breaks_its_contract_fails_its_readers_only():
     world.origin.broken = None
     world.pass_s(2)
     assert world.fill(b"k") == ABSENT
+
+    async def miscount(reads: object, deadline: object) -> list[object]:
+        return []
+
+    world.origin.fetch_many = miscount
+    assert world.fill(b"other") == answer[0]
+
+
+def test_an_answer_that_memory_chokes_on_costs_the_batch_nothing():
+    """A bug there is reported; its reader runs into its deadline, the others are answered."""
+    world = World()
+    install = world.store.install
+
+    class Choking:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.store, name)
+
+        def install(self, key: bytes, *rest: object, **named: object) -> object:
+            if key == b"bad":
+                raise MemoryError("no")
+            return install(key, *rest, **named)
+
+    world.reads._store = Choking()
+    bad, good = world.ask(b"bad"), world.ask(b"good")
+    world.pass_s(0.01)
+    assert (bad, good) == ([], [ABSENT])
+    world.pass_s(0.25)
+    assert bad[0].cause is Cause.TIMEOUT
+    assert not world.coherence.fills
+    assert [str(error["exception"]) for error in world.loop.errors] == ["no"]

@@ -145,3 +145,39 @@ def test_misses_and_stale_answers_are_counted_once_each():
     assert world.counters.lookups_of(0) == {"hit": 0, "stale": 2, "miss": 3, "negative": 0}
     world.fill(b"none")
     assert world.counters.lookups_of(0) == {"hit": 0, "stale": 2, "miss": 4, "negative": 0}
+    world.origin.broken, world.origin.delay_s = None, 0.2
+    world.ask(b"late", deadline=Deadline.after(50, world.clock.now_ns()))
+    world.pass_s(1)  # answered at its deadline, and not again when the origin is done
+    assert world.counters.lookups_of(0) == {"hit": 0, "stale": 2, "miss": 5, "negative": 0}
+
+
+def test_a_reader_that_ran_into_its_deadline_counts_as_a_failed_read():
+    """The next is answered at once, not after another deadline."""
+    world = World()
+    world.origin.delay_s = None
+    world.ask(b"k")
+    world.pass_s(0.26)
+    assert world.ask(b"k") == [LATE]
+
+
+def test_readers_held_back_by_a_flight_that_fails_are_answered_at_once():
+    """They do not try one after the other."""
+    world = World()
+    world.origin.broken = DOWN
+    world.ask(b"k")
+    world.now()
+    world.reads.invalidate([b"k"])
+    late = world.ask(b"k")
+    world.pass_s(0.01)
+    assert late == [REFUSED]
+    assert len(world.origin.reads) == 1
+
+
+def test_a_patient_reader_prolongs_a_flight_that_was_not_sent_yet():
+    """The origin may take as long as the most patient of its readers."""
+    world = World()
+    begun_ns = world.clock.now_ns()
+    world.ask(b"quick:1")
+    world.ask(b"quick:1", deadline=Deadline.after(500, begun_ns))
+    world.pass_s(0.1)
+    assert world.origin.deadlines == [Deadline.after(500, begun_ns)]

@@ -84,6 +84,9 @@ def test_an_alarm_may_be_set_while_it_rings():
     alarms.add(at_ns, 2)
     loop.settle()
     assert rung == [2, 1, 0]
+    alarms.add(at_ns, 0)
+    loop.settle()
+    assert rung == [2, 1, 0, 0]
 
 
 class CountingClock(ManualClock):
@@ -124,13 +127,14 @@ def test_failing_rows_are_bounded():
     assert not rows
     for number in range(MAX_ROWS):
         rows.failed(b"%d" % number, number, Cause.TIMEOUT)
-    rows.failed(b"0", 1, Cause.DNS)
+    rows.failed(b"5", 1, Cause.DNS)
+    assert rows.state(b"0") == (0, Cause.TIMEOUT)
     rows.failed(b"one more", 2, Cause.DNS)
-    assert rows.state(b"1") is None
-    assert rows.state(b"0") == (1, Cause.DNS)
-    assert rows.state(b"one more") == (2, Cause.DNS)
-    rows.recovered(b"0")
     assert rows.state(b"0") is None
+    assert rows.state(b"5") == (1, Cause.DNS)
+    assert rows.state(b"one more") == (2, Cause.DNS)
+    rows.recovered(b"5")
+    assert rows.state(b"5") is None
 
 
 def test_quarantine_is_bounded_by_taking_in_everything():

@@ -3,6 +3,7 @@
 from miss_path_world import World
 
 from sidecar.origins.base import Cause, Found, HashSet, OriginUnavailable, Read, SetValue
+from sidecar.resilience.limiter import BoundedLimiter
 
 
 def stale_world(**options):
@@ -85,3 +86,57 @@ def test_a_reader_shares_the_refresh():
     world.pass_s(0.01)
     assert answer == [Found(b"new")]
     assert len(world.origin.reads) == 2
+
+
+def test_after_a_failed_refresh_the_next_stale_hit_tries_again():
+    """Once the backoff is over memory hands the key out again by itself."""
+    world = stale_world()
+    world.origin.broken = OriginUnavailable(Cause.CONNECTION_REFUSED)
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(1.1)
+    world.origin.broken = None
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    assert world.memory(b"k") == Found(b"new")
+
+
+def test_a_refresh_widens_a_read_that_was_not_sent_yet():
+    """One read for both, of the whole row."""
+    world = World(reads_whole=False)
+    world.ask(b"h", b"a")
+    world.reads.revalidate([b"h"])
+    world.pass_s(0.01)
+    assert world.origin.reads == [[Read(b"h", None)]]
+
+
+def test_a_read_in_the_air_is_the_refresh():
+    """No second read; where it fails, the next stale hit after the backoff tries again."""
+    world = stale_world()
+    world.origin.broken = OriginUnavailable(Cause.CONNECTION_REFUSED)
+    world.ask(b"k", bypass=True)
+    world.now()
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    assert len(world.origin.reads) == 2
+    world.pass_s(1.1)
+    world.origin.broken = None
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    assert world.memory(b"k") == Found(b"new")
+
+
+def test_a_refresh_is_left_out_where_too_much_waits():
+    """It is the first thing to go; the next stale hit asks again."""
+    limiter = BoundedLimiter(9)
+    world = stale_world(read_limiter=limiter, max_waiting=2)
+    limiter.limit = 0
+    world.ask(b"a")
+    world.ask(b"b")
+    assert world.memory(b"k") == Found(b"old")
+    limiter.limit = 9
+    world.reads.flush()
+    world.pass_s(0.01)
+    assert [read.key for batch in world.origin.reads[1:] for read in batch] == [b"a", b"b"]
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    assert world.memory(b"k") == Found(b"new")
