@@ -77,11 +77,13 @@ machine:
 .venv-debug/installed .venv-sanitizers/installed: export SIDECAR_DEBUG := 1
 .venv-sanitizers/installed: export CFLAGS := $(SANITIZE)
 .venv-sanitizers/installed: export LDFLAGS := $(SANITIZE)
-# One wheel is built and installed per variant; nothing is imported from this folder.
+# One wheel is built and installed per variant; nothing is imported from this folder. Objects are kept between builds, but
+# not modules: setuptools would put those that are gone into the wheel for ever.
 %/installed: $(SOURCES) | machine
 	@echo "Building and installing into $* (the first time takes a minute or two)"
 	@test -x $*/bin/python || $(PYTHON) -m venv $*
 	@rm -rf .cache/wheels/$*
+	@if [ -d build ]; then find build -path '*/lib*' \( -name '*.py' -o -name '*.pyi' \) -delete; fi
 	@$*/bin/python $(PIP) wheel --no-deps --wheel-dir .cache/wheels/$* .
 	@$*/bin/python $(PIP) uninstall --yes feature-sidecar 2>/dev/null
 	@$*/bin/python $(PIP) install "$$(echo .cache/wheels/$*/*.whl)$(EXTRA)"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 INSTALLED = os.environ.get("TEST_INSTALLED_WHEEL") == "1"  # set by `make test`
 
 
@@ -24,5 +25,15 @@ def test_the_wheel_has_what_is_needed_and_nothing_else():
     """The page and the types are in it; generated C, sources of Cython and tests are not."""
     names = [str(file) for file in files("feature-sidecar") or []]
     assert "sidecar/admin_page.html" in names
+    modules = {
+        str(Path(name).with_name(Path(name).name.split(".")[0])) for name in names if name.endswith((".py", ".so"))
+    }
+    sources = {
+        str(path.relative_to(ROOT).with_suffix(""))
+        for package in ("protocol", "policies", "sidecar")
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in (".py", ".pyx")
+    }
+    assert modules == sources
     assert any(name.endswith(".pyi") for name in names)
     assert not [name for name in names if name.endswith((".c", ".pyx")) or name.startswith(("tests/", "examples/"))]
