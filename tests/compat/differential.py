@@ -1,6 +1,6 @@
 """Random command sequences against a real redis-server and against us: F10's comparison.
 
-    python tests/compat/differential.py --sequences 100000 --redis UNIX_SOCKET --sidecar UNIX_SOCKET [--first SEED]
+    PYTHONPATH=tests python -m compat.differential --sequences 100000 --redis UNIX_SOCKET --sidecar UNIX_SOCKET
 
 Sequences go out in batches, as one pipeline to each server (all commands of the batch's sequences, one after the
 other) or, every EVERY_ONE_BY_ONE-th batch, one command at a time. Equal bytes are equal; else each reply is judged by

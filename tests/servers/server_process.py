@@ -14,18 +14,16 @@ STOP_S = 10.0
 
 
 class ServerProcess:
-    """One running server that speaks RESP on a unix socket, and on a TCP port where it was given one."""
+    """One running server that speaks RESP on a unix socket."""
 
     def __init__(
         self,
         command: Sequence[str],
         folder: Path,
         unix_socket: Path,
-        port: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.unix_socket = unix_socket
-        self.port = port
         self.log_path = folder / "log"
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(

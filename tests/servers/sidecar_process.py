@@ -1,14 +1,16 @@
 """Our own process, started as a user starts it."""
 
+import json
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
-from servers.free_port import free_port
-from servers.server_process import ServerProcess
+from servers.server_process import START_S, ServerProcess
 
 
 class SidecarProcess(ServerProcess):
-    """``feature-sidecar serve`` on a unix socket and a TCP port.
+    """``feature-sidecar serve`` on a unix socket and on TCP ports that the system chose.
 
     Args:
         folder: its own, empty; the policy and the log stand there.
@@ -19,11 +21,24 @@ class SidecarProcess(ServerProcess):
 
     def __init__(self, folder: Path, *arguments: str, origin: str = "memory://", policy: str | None = None) -> None:
         unix_socket = folder / "sidecar.sock"
-        port, self.admin_port = free_port(), free_port()
-        command = [sys.executable, "-m", "sidecar.cli", "serve", "--listen", f"tcp://127.0.0.1:{port}"]
-        command += ["--listen", f"unix://{unix_socket}", "--admin", f"127.0.0.1:{self.admin_port}", "--origin", origin]
+        command = [sys.executable, "-m", "sidecar.cli", "serve", "--listen", "tcp://127.0.0.1:0"]
+        command += ["--listen", f"unix://{unix_socket}", "--admin", "127.0.0.1:0", "--origin", origin]
         if policy is not None:
             self.policy_path = folder / "policy.yaml"
             self.policy_path.write_text(policy)
             command += ["--policy", str(self.policy_path)]
-        super().__init__([*command, *arguments], folder, unix_socket, port)
+        super().__init__([*command, *arguments], folder, unix_socket)
+        serving = self._serving()
+        (self.port,) = (int(each.rpartition(":")[2]) for each in serving["listen"] if each.startswith("tcp://"))
+        self.admin_port = int(serving["admin"].rpartition(":")[2])
+
+    def _serving(self) -> dict[str, Any]:
+        """The line of the log that says where it listens; at the latest a moment after the first PONG."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            for line in self.log().splitlines(keepends=True):
+                if '"event":"serving"' in line and line.endswith("\n"):
+                    return dict(json.loads(line))
+            time.sleep(0.01)
+        self.stop()
+        raise RuntimeError(f"it never said where it listens:\n{self.log()}")
