@@ -87,6 +87,11 @@ class ReadThrough:
             self._revalidation.revalidate((key,))
         return answer
 
+    def kind(self, key: bytes) -> bytes | None:
+        """Memory's word on EXISTS and TYPE: b"string", b"hash", or None where the origin must be asked."""
+        self._turn.now_ns()
+        return self._store.any_usable(key)
+
     def read(
         self,
         key: bytes,

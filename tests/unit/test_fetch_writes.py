@@ -118,10 +118,11 @@ def test_what_a_write_reserves_is_not_read_from_memory_and_the_rest_is():
     assert world.memory(b"h", b"a") is None
     assert world.memory(b"h", b"a", b"b") is None
     assert world.memory(b"h") is None
-    assert world.store.any_usable(b"h") is None
+    assert world.reads.kind(b"h") is None
     assert world.memory(b"h", b"b").value == {b"b": b"2"}
     world.pass_s(0.1)
     assert world.memory(b"h").value == {b"a": b"9", b"b": b"2"}
+    assert world.reads.kind(b"h") == b"hash"
     world.write(Delete(b"h"))
     assert world.memory(b"h", b"b") is None
     assert len(world.origin.reads) == 1
