@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -13,6 +13,7 @@ from sidecar.admin_access import refusal
 from sidecar.admin_http import BadRequest, Request, Response, json, text
 from sidecar.clock import Clock
 from sidecar.config import Config
+from sidecar.fetch import ReadThrough
 from sidecar.logs import logger
 from sidecar.metrics.collector import MetricSources
 from sidecar.metrics.exposition import Exposition
@@ -36,14 +37,14 @@ class AdminServices(MetricSources, Protocol):
     Attributes:
         config: the effective configuration.
         exposition: renders the metrics.
-        reads: has ``invalidate(keys)`` and ``invalidate_match(pattern)``.
+        reads: the read side of the miss path.
         admin_token: None where none is asked for.
         started_at: seconds since the epoch.
     """
 
     config: Config
     exposition: Exposition
-    reads: Any
+    reads: ReadThrough
     admin_token: SecretFile | None
     started_at: float
 

@@ -92,6 +92,10 @@ class ReadThrough:
         self._turn.now_ns()
         return self._store.any_usable(key)
 
+    def is_tried(self, key: bytes) -> bool:
+        """Whether a read of the row waits or is in the air: what /explain tells."""
+        return self._singleflight.is_tried(key)
+
     def read(
         self,
         key: bytes,
