@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from policies._freshness cimport entry_jitter
+from sidecar.memory._arena cimport MAIN
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._eviction cimport compact, sweep_expired
 from sidecar.memory._index cimport SLOTS, Bucket, Slot, frequency_of, slot_value
@@ -13,7 +14,7 @@ from sidecar.memory._items cimport (
 )
 from sidecar.memory._row_lookups cimport UNKNOWN
 from sidecar.memory._machine cimport OFFSET_MASK
-from sidecar.memory._tier cimport age_of, drop_item, memory_used
+from sidecar.memory._tier cimport age_of, drop_item, memory_used, queue_of
 from sidecar.memory._views cimport RowView, UNKNOWN_COLUMN
 
 
@@ -196,6 +197,7 @@ cdef class Store(Answers):
             "busy": item[0] & BUSY != 0,
             "refreshing": item[0] & REFRESHING != 0,
             "frequency": frequency_of(slot_value(slot.bucket, slot.number)),
+            "queue": "main" if queue_of(&self.tier, slot_value(slot.bucket, slot.number) & OFFSET_MASK) == MAIN else "small",
             "bytes": item_size(item),
             "whole": not item[0] & ROW or row_shape(item) & WHOLE != 0,
         }

@@ -28,6 +28,7 @@ cdef struct Tier:
     # work under way
     Drain evicting
     Drain compacting
+    int64_t freed_ahead          # bytes freed beyond what writes needed; negative: owed
     uint32_t compact_hand        # next segment looked at for being mostly dead
     uint32_t sweep_segment, sweep_serial, sweep_at   # where the expiry sweep goes on
     # counts
@@ -45,7 +46,7 @@ cdef int tier_open(Tier* tier, uint64_t max_memory, uint32_t segment_bytes, uint
 cdef void tier_close(Tier* tier) noexcept nogil
 cdef void tier_clear(Tier* tier) noexcept nogil
 cdef uint64_t take_place(Tier* tier, uint32_t queue, uint32_t size, uint32_t alignment, bint moving) noexcept nogil
-cdef void enter(Tier* tier, uint64_t offset, uint32_t queue, uint64_t key_hash, uint32_t frequency) noexcept nogil
+cdef void enter(Tier* tier, uint64_t offset, uint64_t key_hash, uint32_t frequency) noexcept nogil
 cdef void count_item(Tier* tier, const uint8_t* item, int64_t sign) noexcept nogil
 cdef void add_live(Tier* tier, uint64_t offset, int64_t size) noexcept nogil
 cdef void kill(Tier* tier, uint64_t offset) noexcept nogil            # the item is dead; its slot is the caller's affair

@@ -130,7 +130,7 @@ cdef void add_live(Tier* tier, uint64_t offset, int64_t size) noexcept nogil:
     tier.arena.queues[queue_of(tier, offset)].live += size
 
 
-cdef void enter(Tier* tier, uint64_t offset, uint32_t queue, uint64_t key_hash, uint32_t frequency) noexcept nogil:
+cdef void enter(Tier* tier, uint64_t offset, uint64_t key_hash, uint32_t frequency) noexcept nogil:
     """An item was written at offset and its key is in no slot: count it and enter it in the index."""
     cdef uint8_t* item = tier.arena.base + offset
     cdef uint64_t victim = NOWHERE

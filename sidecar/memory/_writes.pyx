@@ -6,6 +6,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from policies._table cimport RuleTable
+from sidecar.memory._arena cimport MAIN, SMALL
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._eviction cimport maintain_index, make_room, queue_for_new
 from sidecar.memory._index cimport Slot, frequency_of, index_find, make_value, set_slot, slot_value
@@ -76,11 +77,13 @@ cdef class Writes(RowLookups):
         if offset == NOWHERE:        # a large item after small ones: their work did not reach
             make_room(&self.tier, size)
             offset = take_place(&self.tier, <uint32_t>queue, size, alignment, False)
+        if offset == NOWHERE and queue == MAIN:      # rarely: both queues want a new segment at once
+            offset = take_place(&self.tier, SMALL, size, alignment, False)
         if offset == NOWHERE:
             self.tier.no_room += 1
             return False
         memcpy(self.tier.arena.base + offset, self.scratch, size)
-        enter(&self.tier, offset, <uint32_t>queue, key_hash, frequency)
+        enter(&self.tier, offset, key_hash, frequency)
         maintain_index(&self.tier)
         return True
 

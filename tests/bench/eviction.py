@@ -76,9 +76,12 @@ def zipf_with_scans(exponent: float, keys: int, count: int) -> Iterator[int]:
         yield from itertools.islice(fresh, 20_000)
 
 
-def loop(keys: int, rounds: int) -> Iterator[int]:
-    """All keys in the same order, again and again."""
-    return itertools.chain.from_iterable(range(keys) for _ in range(rounds))
+def loop(times: float, entries: int, rounds: int) -> Iterator[int]:
+    """`times` as many keys as the cache really holds, in the same order, again and again."""
+    full = store_for(entries)
+    for number in range(2 * entries):
+        full.install(b"%024d" % number, VALUE, 0, 0)
+    return itertools.chain.from_iterable(range(int(times * len(full))) for _ in range(rounds))
 
 
 def read_trace(path: Path) -> list[int]:
@@ -91,7 +94,7 @@ LOADS = {  # name: (keys, cache entries, what S3-FIFO of one size and no overhea
     "zipf 0.8, 10%": (lambda: zipf(0.8, 200_000, 1_000_000), 20_000, 0.540),
     "zipf 0.99, 10%": (lambda: zipf(0.99, 200_000, 1_000_000), 20_000, 0.768),
     "zipf 0.99 with scans, 10%": (lambda: zipf_with_scans(0.99, 200_000, 1_000_000), 20_000, 0.532),
-    "loop 1.1x": (lambda: loop(22_000, 20), 20_000, 0.750),
+    "loop 1.1x": (lambda: loop(1.1, 20_000, 20), 20_000, 0.750),
 }
 
 
