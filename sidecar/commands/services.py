@@ -9,6 +9,10 @@ from protocol.replies import Reply
 from sidecar.clock import Clock
 from sidecar.commands.cursors import Cursors
 from sidecar.commands.later import Later
+from sidecar.config import Config
+from sidecar.fetch import ReadThrough, Writes
+from sidecar.memory import Store
+from sidecar.metrics import Counters
 from sidecar.origins.base import Origin
 
 
@@ -30,14 +34,14 @@ class Services:
         started_at: seconds on the loop's clock.
     """
 
-    store: Any
-    reads: Any
-    writes: Any
+    store: Store
+    reads: ReadThrough
+    writes: Writes
     origin: Origin
     policy: Any
     clock: Clock
-    counters: Any
-    config: Any
+    counters: Counters
+    config: Config
     clients: Iterable[Any]
     loop: asyncio.AbstractEventLoop
     started_at: float = 0.0
