@@ -8,6 +8,7 @@ from sidecar.clock import Clock
 
 Item = TypeVar("Item")
 _SLOT_NS = 1_000_000
+PER_STEP = 100  # woken in one step of the loop: each is a few microseconds, no step is to take 1 ms
 
 
 class Alarms(Generic[Item]):
@@ -51,5 +52,11 @@ class Alarms(Generic[Item]):
         items = self._slots.pop(slot)
         if items is self._last_items:
             self._last_at_ns = -1
-        for item in items:
+        self._wake(items, 0)
+
+    def _wake(self, items: list[Item], start: int) -> None:
+        """Wake a crowd in several steps of the loop."""
+        for item in items[start : start + PER_STEP]:
             self._on_due(item)
+        if start + PER_STEP < len(items):
+            self._loop.call_soon(self._wake, items, start + PER_STEP)

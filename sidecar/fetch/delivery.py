@@ -1,37 +1,52 @@
 """What a waiter is told: the origin's answer, what memory may serve while the origin fails, or the error."""
 
 from asyncio import AbstractEventLoop
+from typing import NamedTuple
 
-from sidecar.fetch.answers import Absent, Answer, Found, Unavailable
+from sidecar.fetch.answers import Answer, Unavailable
 from sidecar.fetch.errors import unavailable_error
 from sidecar.fetch.flight import Waiter
 from sidecar.fetch.lookup_counter import MISS, LookupCounter
 from sidecar.fetch.memory_reads import MemoryReads
 from sidecar.fetch.policy_numbers import PolicyNumbers
+from sidecar.fetch.turn_clock import TurnClock
 from sidecar.origins.base import Cause
 
-Replies = list[tuple[Waiter, Answer]]
+PER_STEP = 100  # told in one step of the loop: each is a few microseconds, no step is to take 1 ms
+
+
+class Reply(NamedTuple):
+    """What one waiter is to be told.
+
+    Attributes:
+        answer: found by the origin or in memory; a Cause: there is none, what may be served then is looked up when
+            the waiter is told.
+        is_miss: the origin gave it.
+    """
+
+    waiter: Waiter
+    answer: Answer | Cause
+    is_miss: bool = False
 
 
 class Delivery:
     """Makes replies, counts misses, and calls those who wait."""
 
-    __slots__ = ("_lookups", "_loop", "_memory", "_numbers")
+    __slots__ = ("_lookups", "_loop", "_memory", "_numbers", "_turn")
 
     def __init__(
-        self, loop: AbstractEventLoop, memory: MemoryReads, numbers: PolicyNumbers, lookups: LookupCounter
+        self,
+        loop: AbstractEventLoop,
+        turn: TurnClock,
+        memory: MemoryReads,
+        numbers: PolicyNumbers,
+        lookups: LookupCounter,
     ) -> None:
         self._loop = loop
+        self._turn = turn
         self._memory = memory
         self._numbers = numbers
         self._lookups = lookups
-
-    def from_origin(self, waiters: list[Waiter], answer: Found | Absent, replies: Replies) -> None:
-        """Add the origin's answer to ``replies`` for all who still wait."""
-        for waiter in waiters:
-            if waiter.then is not None:
-                self._count_miss(waiter)
-                replies.append((waiter, answer))
 
     def without_origin(self, waiter: Waiter, cause: Cause) -> Answer:
         """What to say when the origin does not: what memory may still serve, nil by policy, or the error."""
@@ -42,17 +57,36 @@ class Delivery:
         self._count_miss(waiter)
         return Unavailable(unavailable_error(cause, waiter.deadline.budget_ms), cause)
 
-    def deliver(self, replies: Replies) -> None:
-        """Tell everybody; one who raises costs the others nothing."""
-        for waiter, answer in replies:
-            then = waiter.then
-            if then is None:
-                continue
-            waiter.then = None
-            try:
-                then(answer)
-            except Exception as error:
-                self._loop.call_exception_handler({"message": "a reader failed on its answer", "exception": error})
+    def tell(self, waiter: Waiter, answer: Answer | Cause, is_miss: bool = False) -> None:
+        """Tell one, unless it was told already; one who raises costs the others nothing."""
+        then = waiter.then
+        if then is None:
+            return
+        waiter.then = None
+        if answer.__class__ is Cause:
+            answer = self.without_origin(waiter, answer)
+        elif is_miss:
+            self._count_miss(waiter)
+        try:
+            then(answer)  # type: ignore[arg-type]
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a reader failed on its answer", "exception": error})
+
+    def deliver(self, replies: list[Reply], start: int = 0) -> None:
+        """Tell everybody, a crowd in several steps.
+
+        Who is told later than others of the same flight began to wait no later than they: an answer that is newer by
+        then does not make this one wrong.
+        """
+        end = start + PER_STEP
+        for reply in replies[start:end] if end < len(replies) or start else replies:
+            self.tell(*reply)
+        if end < len(replies):
+            self._loop.call_soon(self._go_on, replies, end)
+
+    def _go_on(self, replies: list[Reply], start: int) -> None:
+        self._turn.now_ns()  # memory may be asked
+        self.deliver(replies, start)
 
     def _count_miss(self, waiter: Waiter) -> None:
         """One for each entry: a field, a string, or a whole row."""

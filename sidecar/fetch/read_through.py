@@ -13,7 +13,7 @@ from sidecar.fetch.alarms import Alarms
 from sidecar.fetch.answers import Absent, Answer, Found
 from sidecar.fetch.batcher import Batcher
 from sidecar.fetch.coherence import Coherence
-from sidecar.fetch.delivery import Delivery, Replies
+from sidecar.fetch.delivery import Delivery, Reply
 from sidecar.fetch.failing_rows import FailingRows
 from sidecar.fetch.flight import Flight, Waiter
 from sidecar.fetch.invalidation import Invalidation
@@ -63,7 +63,7 @@ class ReadThrough:
         self._counters = counters
         self._numbers = numbers
         self._memory = MemoryReads(store, coherence, numbers)
-        self._delivery = Delivery(loop, self._memory, numbers, lookups)
+        self._delivery = Delivery(loop, turn, self._memory, numbers, lookups)
         self._failing = FailingRows()
         self._batcher = Batcher(loop, clock, origin, limiter, counters, self._depart, self._land)
         self._singleflight = Singleflight(loop, clock, turn, coherence, self._batcher.add, max_waiting)
@@ -123,13 +123,13 @@ class ReadThrough:
         if self._failing and not bypass:
             answer = self._answer_of_failing(waiter)
             if answer is not None:
-                self._delivery.deliver([(waiter, answer)])
+                self._delivery.tell(waiter, answer)
                 return
         flight = self._singleflight.shared_by(waiter)
         if flight is not None:
             self._counters.joined += 1
         elif self._singleflight.is_full():
-            self._delivery.deliver([(waiter, self._delivery.without_origin(waiter, Cause.OVERLOADED))])
+            self._delivery.tell(waiter, Cause.OVERLOADED)
             return
         else:
             whole = self._reads_whole or row.is_feast
@@ -190,7 +190,7 @@ class ReadThrough:
         """The origin's answer, or failure, for one flight."""
         self._turn.now_ns()
         self._coherence.landed(flight)
-        replies: Replies = []
+        replies: list[Reply] = []
         if answer.__class__ is Failed:
             self._fail(flight, answer.cause, replies)
         else:
@@ -202,7 +202,7 @@ class ReadThrough:
             replies += self._release(held)
         self._delivery.deliver(replies)
 
-    def _install(self, flight: Flight, answer: Found | Absent, replies: Replies) -> None:
+    def _install(self, flight: Flight, answer: Found | Absent, replies: list[Reply]) -> None:
         """Keep the answer if the protocol lets it; who is to be told what."""
         key = flight.key
         covers: Fields = None
@@ -213,7 +213,7 @@ class ReadThrough:
             rule = self._numbers.row(key).rule
             if self._store.install(key, answer, floor_tick(flight.sent_ns), rule, covers=covers):
                 self._coherence.installed(key)
-                self._delivery.from_origin(flight.waiters, answer, replies)
+                replies += [Reply(waiter, answer, True) for waiter in flight.waiters]
                 return
             reason = "not_admitted"
         self._counters.fill_dropped(reason)
@@ -225,25 +225,23 @@ class ReadThrough:
             if kept is None:
                 others.append(waiter)
             else:
-                replies.append((waiter, kept))
+                replies.append(Reply(waiter, kept))
         if others:
             self._coherence.given_only(key, covers)
-            self._delivery.from_origin(others, answer, replies)
+            replies += [Reply(waiter, answer, True) for waiter in others]
         elif flight.refill:
             self._revalidation.came_to_nothing(key)
 
-    def _fail(self, flight: Flight, cause: Cause, replies: Replies) -> None:
+    def _fail(self, flight: Flight, cause: Cause, replies: list[Reply]) -> None:
         """Nothing came; who is to be told what."""
         retry_at_ns = self._note_failure(flight.key, cause)
         if flight.refill:
             self._revalidation.failed(flight.key, retry_at_ns)
-        for waiter in flight.waiters:
-            if waiter.then is not None:
-                replies.append((waiter, self._delivery.without_origin(waiter, cause)))
+        replies += [Reply(waiter, cause) for waiter in flight.waiters]
 
-    def _release(self, flight: Flight) -> Replies:
+    def _release(self, flight: Flight) -> list[Reply]:
         """What held ``flight`` back is over: memory may have the answer by now, the others leave for the origin."""
-        replies: Replies = []
+        replies: list[Reply] = []
         staying: list[Waiter] = []
         failing = self._failing.state(flight.key)
         if failing is not None and self._turn.now_ns() >= failing[0]:
@@ -251,15 +249,15 @@ class ReadThrough:
         for waiter in flight.waiters:
             if waiter.then is None:
                 continue
-            answer: Answer | None = None
+            answer: Answer | Cause | None = None
             if not waiter.bypass:
                 answer = self._memory.answer(waiter.key, waiter.fields, Window.FRESH)
                 if answer is None and failing is not None:
-                    answer = self._delivery.without_origin(waiter, failing[1])
+                    answer = failing[1]
             if answer is None:
                 staying.append(waiter)
             else:
-                replies.append((waiter, answer))
+                replies.append(Reply(waiter, answer))
         flight.waiters = staying
         if staying or flight.refill:
             self._singleflight.let_go(flight)
@@ -285,7 +283,7 @@ class ReadThrough:
         self._turn.now_ns()
         if waiter.flight.sent_ns:
             self._note_failure(waiter.key, Cause.TIMEOUT)
-        self._delivery.deliver([(waiter, self._delivery.without_origin(waiter, Cause.TIMEOUT))])
+        self._delivery.tell(waiter, Cause.TIMEOUT)
 
     def _note_failure(self, key: bytes, cause: Cause) -> int:
         """A read of ``key`` failed; when the next may try."""

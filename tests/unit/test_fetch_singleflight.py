@@ -1,8 +1,10 @@
 """One origin read per missing entry, whatever the crowd (F4)."""
 
 import asyncio
+from collections import Counter
 from random import Random
 
+import pytest
 from miss_path_world import World
 
 from sidecar.origins.base import ABSENT, Found, HashSet, Read, SetValue
@@ -157,3 +159,15 @@ def test_cancelling_get_leaves_no_trace():
     assert task.cancelled()
     assert not world.loop.errors
     assert isinstance(task, asyncio.Task)
+
+
+@pytest.mark.parametrize("delay_s", [0.001, None])
+def test_a_crowd_is_told_in_several_steps(delay_s):
+    """Neither an answer nor a common deadline holds the loop for long."""
+    world = World()
+    world.origin.delay_s = delay_s
+    turns: list[int] = []
+    for _ in range(1050):
+        world.reads.read(b"k", None, lambda answer: turns.append(world.loop.turns))
+    world.pass_s(0.5)
+    assert sorted(Counter(turns).values()) == [50, *[100] * 10]
