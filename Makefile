@@ -50,7 +50,7 @@ fuzz: .venv-debug/installed
 	.venv-debug/bin/python -I tests/fuzz/fuzz_protocol.py $${FUZZ_INPUTS:-1000000}
 
 bench: .venv/installed
-	.venv/bin/python -I tests/bench/run.py
+	.venv/bin/python tests/bench/run.py
 
 # The native modules under AddressSanitizer and UndefinedBehaviorSanitizer; Python's own allocator hides errors, so it is off.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
