@@ -8,7 +8,6 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from policies import RuleFlag
 from protocol import Session
 from sidecar.clock import ManualClock
 from sidecar.commands.dispatch import Dispatcher
@@ -35,18 +34,14 @@ class OriginReads:
         self.memory: dict[bytes, Any] = {}
         self.waiting: list[tuple[bytes, tuple[bytes, ...] | None, Any]] = []
         self.asked: list[tuple[bytes, tuple[bytes, ...] | None]] = []
-        self.bypassed: list[bytes] = []  # asked of the origin whatever memory holds
         self.instead: Any = None  # answers every read in place of the origin
         self.flushed = 0
 
     def lookup(self, key: bytes, fields: tuple[bytes, ...] | None) -> Any:
         return self.memory.get(key)
 
-    def read(
-        self, key: bytes, fields: tuple[bytes, ...] | None, then: Any, deadline: Any = None, bypass: bool = False
-    ) -> None:
+    def read(self, key: bytes, fields: tuple[bytes, ...] | None, then: Any, deadline: Any = None) -> None:
         self.asked.append((key, fields))
-        self.bypassed += [key] if bypass else []
         self.waiting.append((key, fields, then))
 
     def kind(self, key: bytes) -> bytes | None:
@@ -156,14 +151,11 @@ class Bench:
         self.clients: list[Client] = []
         self.counters = Counted()
         self.secret: bytes | None = None
-        self.feast_rows: set[bytes] = set()  # keys in Feast's layout
         policy = SimpleNamespace(
             deadline_ms=lambda key: 250,
             write_deadline_ms=lambda key: 2000,
             flush="refuse",
             view_names=["_default"],
-            row_rule=lambda key: int(key in self.feast_rows),
-            table=SimpleNamespace(row=lambda number: (0, 0, 0, 0, 0, 0, RuleFlag.FEAST_ROW if number else 0)),
         )
         self.policy = SimpleNamespace(current=policy)
         address = SimpleNamespace(host="127.0.0.1", port=6379)

@@ -3,18 +3,14 @@
 from collections.abc import Callable
 from typing import Any, cast
 
-from policies import RuleFlag
-from policies.feast import TIMESTAMP_PREFIX
 from protocol import errors
 from protocol.errors import CommandRejected
 from protocol.replies import OK, Reply
 from sidecar.commands.later import Later
-from sidecar.commands.reading import Answer, hash_of, read, read_origin
+from sidecar.commands.reading import Answer, hash_of, read
 from sidecar.commands.services import Handler, Services
 from sidecar.commands.writing import write
 from sidecar.origins.base import HashDelete, HashSet
-
-FLAGS = 6  # place in RuleTable.row()
 
 
 def hget(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
@@ -26,16 +22,7 @@ def hget(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
 def hmget(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
     """HMGET key field [field ...]"""
     fields = args[2:]
-    ask = read_origin if _is_late_data_check(services, args[1], fields) else read
-    return ask(services, args[1], tuple(dict.fromkeys(fields)), lambda answer: [*map(hash_of(answer).get, fields)])
-
-
-def _is_late_data_check(services: Services, key: bytes, fields: list[bytes]) -> bool:
-    """Feast asks a row's timestamps alone before it writes: from a stale one, older data would overwrite newer."""
-    if not all(field.startswith(TIMESTAMP_PREFIX) for field in fields):
-        return False
-    policy = services.policy.current
-    return bool(policy.table.row(policy.row_rule(key))[FLAGS] & RuleFlag.FEAST_ROW)
+    return read(services, args[1], tuple(dict.fromkeys(fields)), lambda answer: [*map(hash_of(answer).get, fields)])
 
 
 def hgetall(services: Services, session: Any, args: list[bytes]) -> Reply | Later:

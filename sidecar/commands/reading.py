@@ -75,15 +75,6 @@ def read(
     return later if later.reply is PENDING else later.reply
 
 
-def read_origin(
-    services: Services, key: bytes, fields: tuple[bytes, ...] | None, to_reply: Callable[[Answer], Reply]
-) -> Reply | Later:
-    """``read``, but the answer is one that the origin gives after this moment."""
-    later = Answered(to_reply)
-    services.reads.read(key, fields, later, bypass=True)
-    return later if later.reply is PENDING else later.reply
-
-
 def read_all(services: Services, keys: Sequence[bytes], to_reply: Callable[[list[Answer]], Reply]) -> Reply | Later:
     """The reply made of several whole documents: what memory lacks leaves in one batch."""
     answers: list[Answer] = [services.reads.lookup(key, None) for key in keys]

@@ -4,7 +4,7 @@ import pytest
 from command_client import Bench
 
 from sidecar.commands.hash_scan import WHOLE_FIELDS, page_of
-from sidecar.origins.base import Found, HashSet
+from sidecar.origins.base import HashSet
 
 WRONG_TYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 
@@ -158,16 +158,3 @@ def test_hscan_never_parts_fields_of_one_checksum():
         cursor, names = page_of(fields, cursor, 1)
         seen += names
     assert sorted(seen) == sorted(fields)
-
-
-def test_feasts_late_data_check_always_asks_the_origin(bench):
-    """HMGET of `_ts:` fields alone in Feast's layout; not beside features, and not in other hashes."""
-    bench.feast_rows = {b"feast"}
-    bench.reads.memory[b"feast"] = bench.reads.memory[b"other"] = Found({b"_ts:v": b"old"})
-    bench.set(b"feast", {b"_ts:v": b"new"})
-    client = bench.client()
-    assert client.ask("HMGET feast _ts:v") == b"*1\r\n$3\r\nnew\r\n"
-    assert bench.reads.bypassed == [b"feast"]
-    assert client.ask("HMGET feast _ts:v f") == b"*2\r\n$3\r\nold\r\n$-1\r\n"
-    assert client.ask("HMGET other _ts:v") == b"*1\r\n$3\r\nold\r\n"
-    assert bench.reads.bypassed == [b"feast"]
