@@ -55,6 +55,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, _Handle]] = []
         self._timers_made = 0
         self._time_s = 0.0
+        self._elapsed_ns = 0  # what it moved the clocks by
+        self._elapsed_ms = 0
 
     def time(self) -> float:
         return self._time_s
@@ -125,8 +127,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             events._set_running_loop(before)
 
     def _advance(self, when: float) -> None:
+        """Move both clocks; what a test moved them by itself stays between."""
         if when > self._time_s:
-            step_s = when - self._time_s
             self._time_s = when
-            self.clock.ns += round(step_s * 1e9)
-            self.clock.wall += round(step_s * 1e3)
+            step_ns = round(when * 1e9) - self._elapsed_ns  # of the whole way, so that no rounding adds up
+            self._elapsed_ns += step_ns
+            self.clock.ns += step_ns
+            step_ms = self._elapsed_ns // 1_000_000 - self._elapsed_ms
+            self._elapsed_ms += step_ms
+            self.clock.wall += step_ms

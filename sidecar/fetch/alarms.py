@@ -12,7 +12,7 @@ PER_STEP = 100  # woken in one step of the loop: each is a few microseconds, no 
 
 
 class Alarms(Generic[Item]):
-    """Calls ``on_due`` with each item at, or up to 1 ms after, its time.
+    """Calls ``on_due`` with each item at, or up to 2 ms after, its time.
 
     An item cannot be taken out again: whoever is no longer interested says so in its own state. It is held until
     its time comes.
@@ -42,8 +42,9 @@ class Alarms(Generic[Item]):
         self._last_at_ns, self._last_items = at_ns, items
 
     def _arm(self, slot: int) -> None:
-        delay_s = max(0, slot * _SLOT_NS - self._clock.now_ns()) / 1e9
-        self._loop.call_later(delay_s, self._ring, slot)
+        # whole milliseconds, rounded up: that is what uvloop's timers know, a shorter one would come early and spin
+        delay_ms = max(0, -(-(slot * _SLOT_NS - self._clock.now_ns()) // _SLOT_NS))
+        self._loop.call_later(delay_ms / 1000, self._ring, slot)
 
     def _ring(self, slot: int) -> None:
         if self._clock.now_ns() < slot * _SLOT_NS:  # the loop's clock runs ahead of ours by its resolution

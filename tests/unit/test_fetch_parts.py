@@ -41,7 +41,7 @@ def test_no_error_makes_clients_retry(cause):
 
 
 def test_alarms_share_a_timer_and_ring_in_time():
-    """Never early, at most a millisecond late, whatever the order they were set in."""
+    """Never early, at most two milliseconds late, whatever the order they were set in."""
     loop = VirtualLoop()
     rung: list[tuple[int, int]] = []
     alarms: Alarms[int] = Alarms(loop, loop.clock, lambda at_ns: rung.append((at_ns, loop.clock.now_ns())))
@@ -52,7 +52,7 @@ def test_alarms_share_a_timer_and_ring_in_time():
     assert len(loop._timers) == 3
     loop.settle()
     assert sorted(at_ns for at_ns, _ in rung) == sorted(wanted)
-    assert all(0 <= now_ns - at_ns <= 1_000_000 for at_ns, now_ns in rung)
+    assert all(0 <= now_ns - at_ns <= 2_000_000 for at_ns, now_ns in rung)
 
 
 def test_an_alarm_waits_for_its_own_clock():
