@@ -46,6 +46,10 @@ class ModelStore:
         self.wall_ms = 0
         self.must_revalidate = False
 
+    def set_time(self, now_tick: int, wall_ms: int) -> None:
+        self.now = now_tick
+        self.wall_ms = wall_ms
+
     def lookup(
         self, key: bytes, fields: Fields, window: Window, ignore_busy_except: AbstractSet[bytes] | None = None
     ) -> Found | Absent | None:

@@ -4,20 +4,18 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from model_store import ModelStore
 from virtual_loop import VirtualLoop
 
 from policies import RuleTable
 from schedules.history import FIELDS, History, Violation
 from schedules.origin import Dice, DicedOrigin
-from sidecar.clock import ManualClock
+from schedules.surroundings import NoCounter, SchedulePolicy, native_store
+from sidecar.clock import ManualClock, ceil_tick
 from sidecar.fetch.answers import Answer, Unavailable
 from sidecar.fetch.coherence import overlaps
 from sidecar.fetch.memory_tier import Window
 from sidecar.fetch.miss_path import build_miss_path
 from sidecar.fetch.written import reserved_by
-from sidecar.memory import Store
-from sidecar.metrics import Counters
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import (
     Absent,
@@ -36,64 +34,21 @@ from sidecar.origins.base import (
 from sidecar.resilience.deadline import Deadline
 
 TICK_MS = 10
-# fresh, stale, error and negative ticks: nothing cached, short windows, long ones (where incoherence would show)
-LIMITS = ((0, 0, 0, 0), (5, 8, 60, 3), (1000, 1500, 2000, 800), (1000, 1500, 2000, 800))
 DEADLINES_MS = (None, None, 4, 10, 30, 100)
 CHUNKS_OF_FIELDS = ((b"a",), (b"b",), (b"a", b"b"), (b"b", b"c"), None, None)
-
-
-class NoCounter:
-    """Lookups are not judged here."""
-
-    def add_lookup(self, view: int, outcome: int, n: int) -> None: ...
-
-
-class SchedulePolicy:
-    """One rule for everything."""
-
-    def __init__(self, limits: tuple[int, int, int, int], deadline_ms: int, write_deadline_ms: int) -> None:
-        self.current = self
-        self.table = RuleTable([(*limits, 0, 0, 0)], 1, 1, self)
-        self._deadline_ms = deadline_ms
-        self._write_deadline_ms = write_deadline_ms
-
-    def row_rule(self, key: bytes) -> int:
-        return 0
-
-    def field_rules(self, row_rule: int, names: Any) -> list[int]:
-        return [0] * len(names)
-
-    def deadline_ms(self, key: bytes) -> int:
-        return self._deadline_ms
-
-    def write_deadline_ms(self, key: bytes) -> int:
-        return self._write_deadline_ms
-
-    def read_error_backoff_ms(self, key: bytes) -> int:
-        return 30
-
-
-def model_store(table: RuleTable) -> ModelStore:
-    """The memory tier as a dict."""
-    return ModelStore(lambda rule: table.row(rule)[:4], lambda row, name: row)
-
-
-def native_store(table: RuleTable) -> Store:
-    """The memory tier as it is."""
-    return Store(4 << 20, table, _COUNTERS, bytes(16))
-
-
-_COUNTERS = Counters()
 
 
 class Schedule:
     """Everything follows from the seed."""
 
+    # fresh, stale, error and negative ticks: nothing cached, short windows, long ones (where incoherence would show)
+    LIMITS: tuple[tuple[int, int, int, int], ...] = ((0, 0, 0, 0), (5, 8, 60, 3), *[(1000, 1500, 2000, 800)] * 2)
+
     def __init__(self, seed: int, make_store: Callable[[RuleTable], Any] = native_store) -> None:
         self.rng = rng = Random(seed)
         self.loop = VirtualLoop(ManualClock())
         self.clock = self.loop.clock
-        self.limits = rng.choice(LIMITS)
+        self.limits = rng.choice(self.LIMITS)
         policy = SchedulePolicy(self.limits, rng.choice((30, 250)), rng.choice((60, 2000)))
         self.store = make_store(policy.table)
         self.origin = DicedOrigin(self.loop, Dice(rng), rng.random() < 0.6)
@@ -110,6 +65,7 @@ class Schedule:
         )
         self.keys = [b"%d:%d" % (seed, number) for number in range(rng.choice((1, 1, 2)))]
         self.unanswered = 0
+        self.judged = 0
         self.jumped_ns = 0
         self.timed_out = False
         self._values = 0
@@ -128,6 +84,9 @@ class Schedule:
         for step in rng.choices(_STEPS, rng.choice(_WEIGHTS), k=rng.randrange(8, 24)):
             when_s += rng.random() * gap_s * 2
             self.loop.call_at(when_s, step, self, rng.choice(self.keys))
+        self._play()
+
+    def _play(self) -> None:
         self.loop.settle()
         for error in self.loop.errors:
             raise error["exception"]
@@ -154,12 +113,14 @@ class Schedule:
 
     def look_up_hot(self, key: bytes) -> None:
         """The hot path answers a client: it knows no marks, only the busy flag."""
-        fields = self.rng.choice(CHUNKS_OF_FIELDS)
-        history = self.origin.history(key)
-        self.path.reads._turn.now_ns()
+        self.judge_hot(key, self.rng.choice(CHUNKS_OF_FIELDS))
+
+    def judge_hot(self, key: bytes, fields: tuple[bytes, ...] | None) -> None:
+        """The hot path reads."""
+        self.store.set_time(ceil_tick(self.clock.ns), self.clock.wall)
         answer = self.store.lookup(key, fields, Window.STALE)
         if answer is not None:
-            self._judge_memory(history, fields, answer)
+            self._judge_memory(self.origin.history(key), fields, answer)
 
     def write(self, key: bytes) -> None:
         """A client writes."""
@@ -239,6 +200,7 @@ class Schedule:
                 return
             history = self.origin.history(key)
             history.observe(answer, fields, floors)
+            self.judged += 1
             self.timed_out |= self.clock.ns >= deadline_ns
             self._judge_age(history, fields, answer, began_ns)
             self._probe(key)
@@ -252,11 +214,8 @@ class Schedule:
 
     def _probe(self, key: bytes) -> None:
         """Right after an answer the hot path could read all that memory holds."""
-        history = self.origin.history(key)
         for fields in _PROBES:
-            answer = self.store.lookup(key, fields, Window.STALE)
-            if answer is not None:
-                self._judge_memory(history, fields, answer)
+            self.judge_hot(key, fields)
 
     def _some_deadline(self) -> Deadline | None:
         """The policy's, or one so short that patience with older flights and writes runs out early."""
@@ -280,6 +239,7 @@ class Schedule:
             if overlaps(mark.reserved, fields):
                 raise Violation("memory answered for what a write reserves")
         history.observe(answer, fields, history.floors)
+        self.judged += 1
         hard_ms = max(self.limits[1], self.limits[3]) * TICK_MS
         for field in fields or FIELDS:
             until_ns, by_expiry = history.last_true_ns(answer, field)
