@@ -16,8 +16,9 @@ def config_view(config: Any) -> dict[bytes, bytes]:
         b"maxmemory-clients": b"%d" % config.max_client_memory,
         b"maxmemory-policy": EVICTION,
         b"port": b"%d" % (tcp[0].port if tcp else 0),
+        b"replica-read-only": b"yes",
         b"save": b"",
-        b"slave-read-only": b"no",
+        b"slave-read-only": b"yes",
         b"timeout": b"%d" % config.idle_timeout,
     }
 
