@@ -56,7 +56,7 @@ bench: .venv/installed
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 test-sanitizers: .venv-sanitizers/installed
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
-		PYTHONMALLOC=malloc .venv-sanitizers/bin/python -Pm pytest --import-mode=importlib -q -m "not slow" \
+		PYTHONMALLOC=malloc .venv-sanitizers/bin/python -Pm pytest --import-mode=importlib -s -q -m "not slow" \
 		tests/unit tests/property
 
 # Pages made from tables; a test fails when they are stale.
