@@ -7,7 +7,19 @@ from protocol._session import Session
 from protocol.command_spec import CommandSpec
 from protocol.commands import COMMANDS, FAMILIES, command
 from protocol.errors import CommandRejected, ProtocolViolation
-from protocol.replies import NULL_ARRAY, OK, PONG, QUEUED, ErrorReply, LazyArray, Reply, SetReply, Status, Verbatim
+from protocol.replies import (
+    NULL_ARRAY,
+    OK,
+    PONG,
+    QUEUED,
+    WAIT,
+    ErrorReply,
+    LazyArray,
+    Reply,
+    SetReply,
+    Status,
+    Verbatim,
+)
 
 __all__ = [
     "COMMANDS",
@@ -16,6 +28,7 @@ __all__ = [
     "OK",
     "PONG",
     "QUEUED",
+    "WAIT",
     "CommandRejected",
     "CommandSpec",
     "ErrorReply",

@@ -21,6 +21,7 @@ cdef class Session:
     cdef public bytes last_command   # lower case, for CLIENT LIST
     cdef public uint64_t commands
     cdef public list queue           # None: not in MULTI; else commands queued as list[list[bytes]]
+    cdef public size_t queue_bytes   # about what `queue` holds
     cdef public bint queue_failed    # a queue error: EXEC answers EXECABORT
     cdef public object extra         # the command layer's own state for this client (ordering)
     cpdef void authenticate(self)

@@ -31,6 +31,7 @@ class Session:
     last_command: bytes
     commands: int
     queue: list[list[bytes]] | None
+    queue_bytes: int
     queue_failed: bool
     extra: object
     def __new__(

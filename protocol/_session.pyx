@@ -41,6 +41,7 @@ cdef class Session:
         self.no_evict = self.no_touch = False
         self.queue = None
         self.queue_failed = False
+        self.queue_bytes = 0
         self.extra = None
         self.authenticated = not self.needs_password
         self.parser.unauthenticated = self.needs_password

@@ -16,12 +16,15 @@ from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from protocol._writer cimport ReplyBuffer, begin_container, container_elements, pending
-from protocol.replies import LazyArray, SetReply
+from protocol.replies import WAIT, LazyArray, SetReply
 
 cdef enum:
-    PIECE_BYTES = 64 * 1024
+    PIECE_BYTES = 32 * 1024
+    MADE_BYTES = 256 * 1024  # made for one client, a value is better copied than held until its last piece: what was sent of the copy is given back
     SLOT_BYTES = 160         # a slot's own objects, counted so that empty slots are not free
     SAMPLE = 64              # elements of a container that are looked at to estimate its size
+    LARGE_BYTES = 256 * 1024 # a reply estimated larger is looked at wholly: HMGET may name one large field a thousand times
+    SHARED_BYTES = 4096      # values from this size on are looked for in several places
 
 cdef object END = object()
 
@@ -31,19 +34,21 @@ cdef class _Production:
     """A container or large bulk string on its way into the buffer: what is left of it."""
     cdef int proto
     cdef list walks              # [iterator, elements left] from the outermost container inwards
+    cdef size_t piece_from       # bulk strings larger than this leave in pieces
     cdef bytes large             # a bulk string that leaves in pieces; None: none at the moment
     cdef size_t offset
 
     def __cinit__(self, int proto):
         self.proto = proto
         self.walks = []
+        self.piece_from = PIECE_BYTES
         self.large = None
         self.offset = 0
 
     cdef int begin(self, object reply, ReplyBuffer to) except -1:
         cdef int64_t elements
         if type(reply) is bytes:
-            if PyBytes_GET_SIZE(reply) <= PIECE_BYTES:
+            if <size_t>PyBytes_GET_SIZE(reply) <= self.piece_from:
                 to.text(<bytes>reply)
             else:
                 to.header(c"$", PyBytes_GET_SIZE(reply))
@@ -52,6 +57,8 @@ cdef class _Production:
             return 0
         if not is_container(reply):
             return to.encode(reply, self.proto)
+        if isinstance(reply, LazyArray):
+            self.piece_from = MADE_BYTES
         elements = begin_container(to, reply, self.proto)
         self.walks.append([container_elements(reply), elements])
         return 0
@@ -68,6 +75,8 @@ cdef class _Production:
                 return False
             walk = <list>self.walks[len(self.walks) - 1]
             element = next(walk[0], END)
+            if element is WAIT:
+                return False
             if element is END:
                 if walk[1] != 0:
                     raise RuntimeError("an array reply has fewer elements than it announced")
@@ -100,8 +109,10 @@ cdef class _Slot:
     cdef int proto
     cdef bint filled
     cdef bint flat               # the reply is encoded at once
+    cdef bint lazy               # the reply is a LazyArray
     cdef object reply
-    cdef size_t cost             # what it adds to queued_bytes, `behind` left out
+    cdef size_t held             # what its command holds until the slot is filled
+    cdef size_t cost             # what it adds to queued_bytes, `held` and `behind` left out
     cdef _Production production   # None: not begun
     cdef ReplyBuffer behind      # None: nothing
 
@@ -109,7 +120,9 @@ cdef class _Slot:
         self.proto = proto
         self.filled = False
         self.flat = False
+        self.lazy = False
         self.reply = None
+        self.held = 0
         self.cost = SLOT_BYTES
         self.production = None
         self.behind = None
@@ -134,6 +147,8 @@ cdef class ReplySlots:
         self.queue = deque()
         self.first_slot = 1
         self.open_count = 0
+        self.lazy_count = 0
+        self.open_bytes = 0
         self.queued_bytes = 0
 
     cdef int append(self, const uint8_t* data, size_t size) except -1:
@@ -158,10 +173,13 @@ cdef class ReplySlots:
         self.fill(slot, reply)
         return 0
 
-    cpdef uint64_t open(self, int proto) except? 0:
-        self.queue.append(_Slot(proto))
+    cpdef uint64_t open(self, int proto, size_t held=0) except? 0:
+        cdef _Slot place = _Slot(proto)
+        place.held = held
+        self.queue.append(place)
         self.open_count += 1
-        self.queued_bytes += SLOT_BYTES
+        self.open_bytes += SLOT_BYTES + held
+        self.queued_bytes += SLOT_BYTES + held
         return self.first_slot + len(self.queue) - 1
 
     cpdef bint fill(self, uint64_t slot, object reply) except -1:
@@ -180,11 +198,19 @@ cdef class ReplySlots:
         place.filled = True
         place.cost += size
         self.queued_bytes += size
+        self.queued_bytes -= place.held
+        self.open_bytes -= SLOT_BYTES + place.held
         self.open_count -= 1
+        if isinstance(reply, LazyArray):
+            place.lazy = True
+            self.lazy_count += 1
         return slot == self.first_slot
 
     cdef bint has_filled_head(self) noexcept:
         return len(self.queue) > 0 and (<_Slot>self.queue[0]).filled
+
+    cdef bint has_open_head(self) noexcept:
+        return len(self.queue) > 0 and not (<_Slot>self.queue[0]).filled
 
     cdef int pump(self, size_t limit) except -1:
         cdef _Slot head
@@ -196,6 +222,7 @@ cdef class ReplySlots:
             self.queue.popleft()
             self.first_slot += 1
             self.queued_bytes -= head.cost
+            self.lazy_count -= head.lazy
             if head.behind is not None:
                 moved = pending(head.behind)
                 self.queued_bytes -= moved
@@ -209,6 +236,8 @@ cdef class ReplySlots:
         self.first_slot += len(self.queue)
         self.queue.clear()
         self.open_count = 0
+        self.lazy_count = 0
+        self.open_bytes = 0
         self.queued_bytes = 0
         self.ready.release_storage()
 
@@ -247,11 +276,13 @@ cdef inline bint is_large(object reply) noexcept:
 
 
 cdef size_t reply_bytes(object reply) except? 0:
-    """About what a kept reply holds, from at most SAMPLE elements a container; a LazyArray holds nothing yet."""
+    """About what a kept reply holds, from at most SAMPLE elements a container."""
     cdef size_t total = 0
     cdef int looked = 0
     if type(reply) is bytes:
         return PyBytes_GET_SIZE(reply) + 48
+    if isinstance(reply, LazyArray):
+        return reply.held_bytes + 48
     if isinstance(reply, (list, tuple, set, frozenset)):
         elements = reply
     elif isinstance(reply, dict):
@@ -265,4 +296,30 @@ cdef size_t reply_bytes(object reply) except? 0:
         looked += 1
     if looked == SAMPLE:
         total = total // SAMPLE * (len(reply) * (2 if isinstance(reply, dict) else 1))
+    if total > LARGE_BYTES:
+        return distinct_bytes(reply)
     return total + 64
+
+
+cdef size_t distinct_bytes(object reply) except? 0:
+    """As reply_bytes, all elements looked at and large values that stand in several places counted once."""
+    cdef size_t total = 64
+    cdef set seen = set()
+    cdef list left = [reply]
+    while left:
+        item = left.pop()
+        if isinstance(item, (list, tuple, set, frozenset)):
+            total += 64
+            left.extend(item)
+        elif isinstance(item, dict):
+            total += 64
+            left.extend(item)
+            left.extend(item.values())
+        elif type(item) is not bytes:
+            total += reply_bytes(item)
+        elif PyBytes_GET_SIZE(item) < SHARED_BYTES:
+            total += PyBytes_GET_SIZE(item) + 48
+        elif id(item) not in seen:
+            seen.add(id(item))
+            total += PyBytes_GET_SIZE(item) + 48
+    return total

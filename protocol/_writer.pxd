@@ -12,6 +12,7 @@ cdef class ReplyBuffer:
 
     cdef int grow(self, size_t more) except -1          # room for `more` bytes behind end; compacts, doubles
     cdef void consume(self, size_t size) noexcept       # storage is given back when all is consumed: an idle connection holds none
+    cdef int shrink(self) except -1                     # give back room that is not needed: nothing is taken for a while
     cdef int raw(self, const uint8_t* bytes_, size_t size) except -1
     cdef int bulk(self, const uint8_t* bytes_, uint32_t size) except -1
     cdef int integer(self, int64_t value) except -1

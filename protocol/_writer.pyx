@@ -14,6 +14,7 @@ from protocol.replies import ErrorReply, LazyArray, NullArray, SetReply, Status,
 
 cdef enum:
     TIGHT_BYTES = 256    # first storage of a tight buffer
+    SLACK_BYTES = 8192   # room that a buffer may keep which does not move
 
 
 @cython.final
@@ -63,6 +64,21 @@ cdef class ReplyBuffer:
             give_block(self.data, self.capacity)
         self.data = NULL
         self.start = self.end = self.capacity = 0
+
+    cdef int shrink(self) except -1:
+        cdef size_t held = self.end - self.start
+        cdef uint8_t* data
+        if self.capacity - held < SLACK_BYTES or held == 0:
+            return 0
+        data = <uint8_t*>malloc(held)
+        if data == NULL:
+            return 0
+        memcpy(data, self.data + self.start, held)
+        self.release_storage()
+        self.data = data
+        self.capacity = held
+        self.end = held
+        return 0
 
     cdef void consume(self, size_t size) noexcept:
         check(size <= self.end - self.start and self.end <= self.capacity)

@@ -5,7 +5,7 @@ flat array), ``set`` and ``frozenset`` a set (RESP2: an array), ``float`` a doub
 boolean (RESP2: 1 or 0). They nest freely. A reply belongs to the connection once handed over: nobody changes it after.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 
@@ -66,20 +66,43 @@ class Verbatim:
         return f"Verbatim({self.format!r}, {self.text!r})"
 
 
+class _Wait:
+    """The type of WAIT."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "WAIT"
+
+
+WAIT: Final = _Wait()
+
+
+def _nobody_waits() -> None:
+    """Nothing is encoded yet that could go on."""
+
+
 class LazyArray:
     """An array whose elements are made while the socket drains.
 
     Args:
         length: how many elements the iterator yields, exactly: it is announced first, so anything else desyncs the
             client and raises RuntimeError where the reply is encoded.
-        elements: used up by the first encoding.
+        elements: used up by the first encoding. Where it yields WAIT, which is no element, the next one is not known
+            yet: the encoding stops, and goes on after ``wake``.
+        held_bytes: about what the iterator holds, for the bounds of clients' memory.
+
+    Attributes:
+        wake: called when an element that was waited for is known; set by whoever encodes the array.
     """
 
-    __slots__ = ("elements", "length")
+    __slots__ = ("elements", "held_bytes", "length", "wake")
 
-    def __init__(self, length: int, elements: "Iterator[Reply]") -> None:
+    def __init__(self, length: int, elements: "Iterator[Reply | _Wait]", held_bytes: int = 0) -> None:
         self.length: Final = length
-        self.elements: Final = elements
+        self.elements = elements
+        self.held_bytes: Final = held_bytes
+        self.wake: Callable[[], None] = _nobody_waits
 
     def __repr__(self) -> str:
         return f"LazyArray({self.length})"

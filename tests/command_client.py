@@ -44,6 +44,10 @@ class OriginReads:
         self.asked.append((key, fields))
         self.waiting.append((key, fields, then))
 
+    def string_sizes(self, keys: list[bytes]) -> list[int | None]:
+        held = [self.memory.get(key) for key in keys]
+        return [len(answer.value) if isinstance(answer, Found) else None for answer in held]
+
     def kind(self, key: bytes) -> bytes | None:
         answer = self.memory.get(key)
         if not isinstance(answer, Found):
@@ -124,13 +128,28 @@ class Connection:
         self.session = session
         self.in_order = True
         self.aborted = False
+        self.full = False  # too much output waits
+        self.may_run_though_full: set[int] = set()
+        self.when_drained: list[Any] = []
         self.input_bytes, self.output_bytes, self.age_s = 10, 20, 3.5
 
     def reply(self, reply: Any) -> None:
         self.fill(self.open_slot(), reply)
 
-    def open_slot(self, family: int = -1) -> int:
-        return self.session.slots.open(self.session.proto)
+    def open_slot(self, family: int = -1, held: int = 0) -> int:
+        return self.session.slots.open(self.session.proto, held)
+
+    def may_run(self, slot: int) -> bool:
+        return slot in self.may_run_though_full or not self.full
+
+    def call_when_drained(self, callback: Any) -> None:
+        self.when_drained.append(callback)
+
+    def drain(self) -> None:
+        """The client has read."""
+        self.full = False
+        while self.when_drained:
+            self.when_drained.pop(0)()
 
     def fill(self, slot: int, reply: Any) -> None:
         self.session.slots.fill(slot, reply)

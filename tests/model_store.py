@@ -93,6 +93,14 @@ class ModelStore:
             return dict.fromkeys(fields) if usable else {}
         return self._usable(item, fields, window)
 
+    def string_sizes(self, keys: list[bytes]) -> list[int | None]:
+        answers = [self.lookup(key, None, Window.STALE) for key in keys]
+        return [
+            None if answer is None or (isinstance(answer, Found) and not isinstance(answer.value, bytes))
+            else len(answer.value) if isinstance(answer, Found) else 0
+            for answer in answers
+        ]
+
     def any_usable(self, key: bytes) -> bytes | None:
         item = self._open(key, None, None)
         if item is None or item.kind == "absent":

@@ -3,6 +3,7 @@
 from protocol import parse_integer
 from protocol.errors import NOT_AN_INTEGER, CommandRejected
 
+ARGUMENT_BYTES = 48  # what an argument costs beside its bytes
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 
@@ -17,3 +18,8 @@ def integer(argument: bytes) -> int:
         return parse_integer(argument)
     except ValueError:
         raise CommandRejected(NOT_AN_INTEGER) from None
+
+
+def weight(args: list[bytes]) -> int:
+    """About how many bytes a command holds while it waits."""
+    return sum(map(len, args)) + ARGUMENT_BYTES * len(args)

@@ -134,7 +134,7 @@ def describe(client: Any, services: Services) -> bytes:
         "qbuf": client.input_bytes,
         "qbuf-free": 0,
         "argv-mem": 0,
-        "multi-mem": session.extra.queued_bytes if session.extra is not None else 0,
+        "multi-mem": session.queue_bytes,
         "rbs": 0,
         "rbp": 0,
         "obl": 0,

@@ -19,44 +19,48 @@ from typing import Any
 
 from protocol import errors
 from protocol.errors import CommandRejected
-from protocol.replies import ErrorReply, Reply
+from protocol.replies import ErrorReply, LazyArray, Reply
 from sidecar.commands import transactions
-from sidecar.commands.entries import Entry, find_entries
+from sidecar.commands.arguments import weight
+from sidecar.commands.entries import INSIDE_EXEC, Entry, find_entries
 from sidecar.commands.later import PENDING, Later
-from sidecar.commands.locks import Locks
 from sidecar.commands.order import Order, Ticket
 from sidecar.commands.services import Services
 from sidecar.logs import logger
 
+TICKET_BYTES = 400  # a command that waits: its ticket, its callbacks, its place in the queues
 log = logger("commands")
 
 
 class ClientState:
     """What the command layer keeps for one client, at ``session.extra``."""
 
-    __slots__ = ("order", "queued_bytes")
+    __slots__ = ("order",)
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        self.queued_bytes = 0  # in session.queue
 
 
 class Dispatcher:
     """Runs commands in the order that their keys ask for.
 
-    A connection has ``session``, ``reply(reply)``, ``open_slot(family)``, ``fill(slot, reply)`` and ``in_order``, which
-    the dispatcher turns off while a command of it is unresolved: then all its commands must come here.
+    A connection has ``session``, ``reply(reply)``, ``open_slot(family, held)``, ``fill(slot, reply)``,
+    ``may_run(slot)``, ``call_when_drained(callback)`` and ``in_order``, which the dispatcher turns off while a command
+    of it is unresolved: then all its commands must come here.
     """
 
-    __slots__ = ("_add_command", "_entries", "_exec", "_held_by_exec", "_locks", "_services", "tasks")
+    __slots__ = ("_add_command", "_entries", "_exec", "_held_by_exec", "_inside_exec", "_locks", "_services", "tasks")
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._add_command = services.counters.add_command
         self._entries = find_entries({b"exec": self._run_exec})
         self._exec = self._entries[b"exec"]
+        self._inside_exec = {
+            self._entries[name]: Entry(self._entries[name].spec, handler) for name, handler in INSIDE_EXEC.items()
+        }
         self._held_by_exec = services.locks
-        self._locks = Locks(services.locks)
+        self._locks = services.exec_locks
         self.tasks: set[asyncio.Task[None]] = set()
 
     def execute(self, connection: Any, args: list[bytes]) -> None:
@@ -70,7 +74,7 @@ class Dispatcher:
             return
         state = session.extra
         if state is None:
-            state = session.extra = ClientState(Order(self._run_ticket))
+            state = session.extra = ClientState(Order(self._run_ticket, connection))
             connection.held, connection.behind = state.order.held, state.order.behind
         if not session.authenticated and not entry.before_auth:
             connection.reply(self._reject(session, entry, errors.NOT_AUTHENTICATED))
@@ -100,7 +104,7 @@ class Dispatcher:
         elif reply.reply is not PENDING:
             connection.reply(reply.reply)
         else:
-            slot = connection.open_slot(entry.family)
+            slot = connection.open_slot(entry.family, self._held(entry, args))
             ticket = _ConnectionTicket(order, entry, connection.session, args, keys, connection, slot)
             if keys or entry.barrier:
                 order.hold(ticket)
@@ -121,9 +125,13 @@ class Dispatcher:
             submit = order.submit
         else:
             submit = order.park
-        slot = connection.open_slot(entry.family)
+        slot = connection.open_slot(entry.family, self._held(entry, args))
         connection.in_order = False
         submit(_ConnectionTicket(order, entry, connection.session, args, keys, connection, slot))
+
+    def _held(self, entry: Entry, args: list[Any]) -> int:
+        """About what a command holds until it is answered."""
+        return TICKET_BYTES + (sum(map(weight, args)) if entry is self._exec else weight(args))
 
     def _locked(self, keys: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """Those of the keys that an EXEC holds."""
@@ -184,6 +192,7 @@ class Dispatcher:
             if entry.subcommands is not None:
                 entry = entry.subcommands[args[1].lower()]
             self._add_command(entry.family, 1)
+            entry = self._inside_exec.get(entry, entry)
             calls.append((entry, args, (args[1],) if entry.key_is_first else entry.keys_of(args)))
         return transactions.Transaction(session, calls, self._locks, self._perform).begin()
 
@@ -215,8 +224,14 @@ class _ConnectionTicket(Ticket):
 
     def finish(self, reply: Reply) -> None:
         self.sink.fill(self.slot, reply)
-        order = self.order
         if self.keys or self.barrier:
-            order.leave(self)
-            if not order.held:
-                self.sink.in_order = True
+            if reply.__class__ is LazyArray:
+                self.sink.call_when_drained(self._leave)  # it still reads its keys
+            else:
+                self._leave()
+
+    def _leave(self) -> None:
+        order = self.order
+        order.leave(self)
+        if not order.held:
+            self.sink.in_order = True

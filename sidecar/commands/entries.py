@@ -38,6 +38,7 @@ MODULES = (
     info,
     transactions,
 )
+INSIDE_EXEC: dict[bytes, Handler] = {b"mget": strings.mget_at_once}  # instead of their usual handlers
 INSIDE_MULTI = {b"exec", b"discard", b"multi", b"quit", b"reset"}  # run at once, never queued
 # Writes that submit one write of their key and nothing else, or answer at once. Not HEXPIRE: a bad argument makes it
 # read; and EXPIRE with two options may have to ask first.

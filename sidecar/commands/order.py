@@ -128,16 +128,20 @@ class Order:
 
     Args:
         run: starts a ticket; the ticket calls ``leave`` when it is done, perhaps at once.
+        pace: says by ``may_run(slot)`` whether a ticket that waited may run now, or too much output waits, and calls
+            back what ``call_when_drained`` is given; None: all may.
     """
 
-    __slots__ = ("_queues", "_ready", "_run", "_running", "behind", "held")
+    __slots__ = ("_pace", "_queues", "_ready", "_run", "_running", "_stalled", "behind", "held")
 
-    def __init__(self, run: Callable[[Ticket], None]) -> None:
+    def __init__(self, run: Callable[[Ticket], None], pace: Any = None) -> None:
         self.held: dict[Any, Line] = {}  # empty: nothing is unresolved
         self._queues = Queues(self.held)
         self.behind: deque[Ticket] = deque()  # a barrier that waits, and all that came after a barrier
         self._ready: deque[Ticket] = deque()
+        self._stalled: list[Ticket] = []  # they may run as far as their keys go, but their client must read first
         self._run = run
+        self._pace = pace
         self._running = False
 
     def may_run(self, keys: tuple[bytes, ...], barrier: bool, shares: bool) -> bool:
@@ -208,8 +212,22 @@ class Order:
         if self._running:
             return
         self._running = True
+        pace = self._pace
+        was_stalled = bool(self._stalled)
         try:
             while self._ready:
-                self._run(self._ready.popleft())
+                ticket = self._ready.popleft()
+                if pace is None or pace.may_run(ticket.slot):
+                    self._run(ticket)
+                else:
+                    self._stalled.append(ticket)
         finally:
             self._running = False
+        if self._stalled and not was_stalled:
+            pace.call_when_drained(self._go_on)
+
+    def _go_on(self) -> None:
+        """The client has read: those that stalled may try again."""
+        self._ready.extendleft(reversed(self._stalled))
+        self._stalled = []
+        self._run_ready()

@@ -40,13 +40,14 @@ class Gathered(Later):
         self._left = 0
         self._to_reply = to_reply
 
-    def expect(self, place: int) -> Callable[[Answer], None]:
+    def expect(self, *places: int) -> Callable[[Answer], None]:
         """The callback for one more answer; all are to be expected before the first can come."""
         self._left += 1
-        return partial(self._put, place)
+        return partial(self._put, places)
 
-    def _put(self, place: int, answer: Answer) -> None:
-        self._answers[place] = answer
+    def _put(self, places: tuple[int, ...], answer: Answer) -> None:
+        for place in places:
+            self._answers[place] = answer
         self._left -= 1
         if self._left == 0:
             self.set(made_of(self._to_reply, self._answers))
@@ -77,13 +78,22 @@ def read(
 
 def read_all(services: Services, keys: Sequence[bytes], to_reply: Callable[[list[Answer]], Reply]) -> Reply | Later:
     """The reply made of several whole documents: what memory lacks leaves in one batch."""
-    answers: list[Answer] = [services.reads.lookup(key, None) for key in keys]
-    missing = [place for place, answer in enumerate(answers) if answer is None]
+    return gather(services, keys, [services.reads.lookup(key, None) for key in keys], to_reply)
+
+
+def gather(
+    services: Services, keys: Sequence[bytes], answers: list[Answer], to_reply: Callable[[list[Answer]], Reply]
+) -> Reply | Later:
+    """The reply made of answers of which some are None: those are read, a key that stands in several places once."""
+    missing: dict[bytes, list[int]] = {}
+    for place, answer in enumerate(answers):
+        if answer is None:
+            missing.setdefault(keys[place], []).append(place)
     if not missing:
         return to_reply(answers)
     later = Gathered(answers, to_reply)
-    for place, callback in [(place, later.expect(place)) for place in missing]:
-        services.reads.read(keys[place], None, callback)
+    for key, callback in [(key, later.expect(*places)) for key, places in missing.items()]:
+        services.reads.read(key, None, callback)
     return later if later.reply is PENDING else later.reply
 
 

@@ -9,6 +9,7 @@ from protocol.replies import Reply
 from sidecar.clock import Clock
 from sidecar.commands.cursors import Cursors
 from sidecar.commands.later import Later
+from sidecar.commands.locks import Locks
 from sidecar.config import Config
 from sidecar.fetch import ReadThrough, Writes
 from sidecar.memory import Store
@@ -31,6 +32,7 @@ class Services:
         clients: the open connections, for CLIENT LIST, CLIENT KILL and INFO.
         password: what AUTH must bring; None: none is set. Asked each time, for its file is read again.
         locks: keys that belong to a running EXEC; while it is not empty the hot path is closed.
+        exec_locks: lets others wait for those keys.
         started_at: seconds on the loop's clock.
     """
 
@@ -48,6 +50,10 @@ class Services:
     password: Callable[[], bytes | None] = no_password
     cursors: Cursors = field(default_factory=Cursors)
     locks: dict[bytes, Any] = field(default_factory=dict)
+    exec_locks: Locks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.exec_locks = Locks(self.locks)
 
 
 Handler = Callable[[Services, Any, list[bytes]], Reply | Later | Coroutine[Any, Any, Reply]]

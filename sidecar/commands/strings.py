@@ -8,10 +8,11 @@ from protocol.errors import CommandRejected
 from protocol.replies import OK, ErrorReply, Reply
 from sidecar.commands.expiry_options import expiry_ms, parse_getex, parse_set
 from sidecar.commands.later import PENDING, Later
+from sidecar.commands.many_strings import read_strings, strings_or_null
 from sidecar.commands.reading import Answer, read, read_all, string_of
 from sidecar.commands.services import Handler, Services
 from sidecar.commands.writing import Written, first_failure, write, write_all
-from sidecar.origins.base import Condition, Found, GetAndDelete, GetAndExpire, SetValue, Write, WriteAnswer
+from sidecar.origins.base import Condition, GetAndDelete, GetAndExpire, SetValue, Write, WriteAnswer
 
 CONDITIONS = {b"": Condition.ALWAYS, b"nx": Condition.IF_ABSENT, b"xx": Condition.IF_PRESENT}
 
@@ -28,15 +29,12 @@ def strlen(services: Services, session: Any, args: list[bytes]) -> Reply | Later
 
 def mget(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
     """MGET key [key ...]"""
-    return read_all(services, args[1:], _strings_or_null)
+    return read_strings(services, args[1:])
 
 
-def _strings_or_null(answers: list[Answer]) -> Reply:
-    """A hash is null to MGET, not an error; one document that cannot be had fails the whole command."""
-    return [
-        (answer.value if answer.value.__class__ is bytes else None) if answer.__class__ is Found else string_of(answer)
-        for answer in answers
-    ]
+def mget_at_once(services: Services, session: Any, args: list[bytes]) -> Reply | Later:
+    """MGET inside EXEC: all values are those of one moment, for the keys are free again when EXEC is answered."""
+    return read_all(services, args[1:], strings_or_null)
 
 
 def set_(services: Services, session: Any, args: list[bytes]) -> Reply | Later:

@@ -12,13 +12,13 @@ from typing import Any
 from protocol import errors
 from protocol.errors import CommandRejected
 from protocol.replies import OK, QUEUED, ErrorReply, Reply
+from sidecar.commands.arguments import weight
 from sidecar.commands.later import PENDING, Later
 from sidecar.commands.locks import Locks
 from sidecar.commands.order import Order, Ticket
 from sidecar.commands.services import Handler, Services
 
 QUEUE_MAX_BYTES = 64 * 1024 * 1024  # one client's queue; the default of --max-client-memory
-ARGUMENT_BYTES = 48  # what an argument costs beside its bytes
 
 QUEUE_FULL = ErrorReply(b"ERR the transaction is larger than 64 MiB")
 
@@ -29,7 +29,7 @@ def multi(services: Services, session: Any, args: list[bytes]) -> Reply:
         return errors.NESTED_MULTI
     session.queue = []
     session.queue_failed = False
-    session.extra.queued_bytes = 0
+    session.queue_bytes = 0
     return OK
 
 
@@ -45,13 +45,13 @@ def leave(session: Any) -> None:
     """Out of MULTI: what was queued is forgotten."""
     session.queue = None
     session.queue_failed = False
-    session.extra.queued_bytes = 0
+    session.queue_bytes = 0
 
 
 def enqueue(session: Any, args: list[bytes]) -> Reply:
     """Keep a command for EXEC."""
-    session.extra.queued_bytes += sum(map(len, args)) + ARGUMENT_BYTES * len(args)
-    if session.extra.queued_bytes > QUEUE_MAX_BYTES:
+    session.queue_bytes += weight(args)
+    if session.queue_bytes > QUEUE_MAX_BYTES:
         session.queue_failed = True
         session.queue.clear()
         return QUEUE_FULL

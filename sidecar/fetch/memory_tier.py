@@ -61,6 +61,9 @@ class MemoryTier(Protocol):
     ) -> dict[bytes, bytes | None]:
         """Those of the fields that are usable and not reserved; the value None: known to be absent."""
 
+    def string_sizes(self, keys: list[bytes]) -> list[int | None]:
+        """The size of each string that lookup(key, None, STALE) would answer, 0 if Absent; None for all others."""
+
     def any_usable(self, key: bytes) -> bytes | None:
         """b"string" or b"hash" when a present entry of the key is usable and no write is under way."""
 

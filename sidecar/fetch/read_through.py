@@ -92,6 +92,13 @@ class ReadThrough:
         self._turn.now_ns()
         return self._store.any_usable(key)
 
+    def string_sizes(self, keys: list[bytes]) -> list[int | None]:
+        """For each key the bytes of the string that ``lookup`` would answer, 0 for one known to be absent; None:
+        it would not, or it is a hash.
+        """
+        self._turn.now_ns()
+        return self._store.string_sizes(keys)
+
     def is_tried(self, key: bytes) -> bool:
         """Whether a read of the row waits or is in the air: what /explain tells."""
         return self._singleflight.is_tried(key)

@@ -1,4 +1,5 @@
 """Look-ups for Python, as answers of an origin: the Store's third layer."""
+from libc.stdint cimport int64_t
 from sidecar.memory._views cimport RowView
 from sidecar.memory._writes cimport Writes
 
@@ -6,6 +7,7 @@ from sidecar.memory._writes cimport Writes
 cdef class Answers(Writes):
     cdef readonly bint must_revalidate   # the last lookup_counted gave something stale that nobody refreshes yet
 
+    cdef int64_t string_size(self, bytes key) except? -2
     cdef object answer(self, bytes key, object fields, int window, object reserved, bint count)
     cdef bint is_late_check(self, RowView* row, object fields) except -1
     cdef bint collect(self, RowView* row, object fields, int window, dict into, bint count, bint partial) except -1

@@ -1,7 +1,7 @@
 """Look-ups for the miss path: what memory holds, as an origin would have answered it."""
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from policies._freshness cimport ERROR_ONLY, FEAST_ROW, FEAST_TIMESTAMP, FRESH, STALE, Limits, entry_jitter, freshness
 from sidecar.memory._borrowed cimport data_of
@@ -159,6 +159,34 @@ cdef class Answers(Writes):
             return into
         self.collect(&row, fields, window, into, False, True)
         return into
+
+    def string_sizes(self, list keys not None):
+        """For each key the bytes of the string that lookup(key, None, 1) would answer, 0 for Absent; None for all others."""
+        cdef list sizes = []
+        cdef int64_t size
+        for key in keys:
+            size = self.string_size(key)
+            sizes.append(None if size < 0 else size)
+        return sizes
+
+    cdef int64_t string_size(self, bytes key) except? -2:
+        """-1: there is none to answer with."""
+        cdef Slot slot
+        cdef uint32_t key_size = <uint32_t>PyBytes_GET_SIZE(key)
+        cdef uint64_t key_hash = self.hash_key(data_of(key), key_size)
+        cdef uint8_t* item = self.find_live(key_hash, data_of(key), key_size, &slot)
+        cdef const Limits* rule
+        cdef uint32_t age, size
+        if item == NULL or item[0] & (BUSY | ROW):
+            return -1
+        rule = &self.table.limits[item_rule(item)]
+        age = age_of(self.now, filled_at_of(item))
+        if item[0] & NEGATIVE_ITEM:
+            return 0 if age < rule.negative_ticks else -1
+        if freshness(age, entry_jitter(key_hash, rule), rule) > STALE:
+            return -1
+        string_parts(item, &key_size, &size)
+        return size
 
     def any_usable(self, bytes key not None):
         """What EXISTS and TYPE may say from memory: b"string", b"hash" (any field of it is fresh or stale), or None."""

@@ -6,12 +6,22 @@ from protocol._slots cimport ReplySlots
 from protocol._writer cimport ReplyBuffer
 
 
+cdef class ClientMemory:
+    """What all clients hold together, and may."""
+    cdef readonly size_t held_bytes      # as counted when each connection was last flushed
+    cdef size_t filled_bytes             # replies that came since
+    cdef public size_t limit_bytes
+
+    cdef bint is_crowded(self) noexcept
+
+
 cdef class Connection:
     cdef readonly Session session
     cdef RequestParser parser            # the session's, kept at hand
     cdef ReplySlots slots                # the session's
     cdef int fd                          # -1: closed
     cdef readonly object poller
+    cdef ClientMemory memory             # of all connections of the poller
     cdef ReplyBuffer sink                # while it is this connection's part of a turn: the poller's output; else None
     cdef public bint in_order            # no earlier command is unresolved (the dispatcher's to set); else:
     cdef public dict held                # keys of unresolved commands, None for a barrier (the dispatcher's)
@@ -28,5 +38,10 @@ cdef class Connection:
     cdef uint64_t active_ns              # when the last byte came
     cdef size_t accounted_bytes          # what the poller has counted for this connection
     cdef uint32_t first_command, command_count   # its part of the turn's commands
+    cdef bint drained                    # since its socket was full for the first time, the peer took something
+    cdef list when_drained               # called once replies were sent
+    cdef bint carried                    # listed for the next turn
     cdef dict started                    # open slot -> (family, started ns), for the duration histogram
+    cdef size_t output_cap(self) noexcept
+    cdef bint drains(self, size_t cap) noexcept
     cdef int settle(self) except -1      # what is in the sink becomes part of the ordered replies

@@ -10,16 +10,30 @@ from sidecar.net._sockets cimport sidecar_monotonic_ns
 cdef enum:
     LONG_REPLY = 64              # elements; a longer array is encoded piece by piece as the socket drains
     LARGE_VALUE = 64 * 1024      # bytes; a larger value is not copied through the turn's output
+    BLOCKED_PAUSE_BYTES = 64 * 1024   # a thousand clients that do not read hold 64 MiB at most, and each that reads gets its next piece in time
+
+
+@cython.final
+cdef class ClientMemory:
+    def __cinit__(self, size_t limit_bytes):
+        self.held_bytes = 0
+        self.filled_bytes = 0
+        self.limit_bytes = limit_bytes
+
+    cdef bint is_crowded(self) noexcept:
+        """Half of the limit is used: what waited is run only as its client reads."""
+        return self.held_bytes + self.filled_bytes > self.limit_bytes // 2
 
 
 @cython.final
 cdef class Connection:
-    def __cinit__(self, Session session not None, int fd, object poller not None):
+    def __cinit__(self, Session session not None, int fd, object poller not None, ClientMemory memory not None):
         self.session = session
         self.parser = session.parser
         self.slots = session.slots
         self.fd = fd
         self.poller = poller
+        self.memory = memory
         self.sink = None
         self.in_order = True
         self.held = None
@@ -38,6 +52,9 @@ cdef class Connection:
         self.first_command = 0
         self.command_count = 0
         self.started = {}
+        self.drained = False
+        self.carried = False
+        self.when_drained = []
 
     cdef int settle(self) except -1:
         if self.sink is not None and pending(self.sink):
@@ -53,19 +70,27 @@ cdef class Connection:
         if self.sink is not None and is_small(reply):
             self.sink.encode(reply, self.session.proto)
             return
+        if isinstance(reply, LazyArray):
+            reply.wake = self.wake
         self.settle()
         self.slots.reply(reply, self.session.proto)
         self.poller.mark_dirty(self)
 
-    def open_slot(self, int family=-1):
+    def wake(self):
+        """An element that a LazyArray of this connection waited for is known."""
+        if self.fd >= 0:
+            self.poller.mark_dirty(self)
+
+    def open_slot(self, int family=-1, size_t held=0):
         """Keep the next place among the replies for a command that is not answered yet.
 
         Args:
             family: of the command, for the duration histogram; -1: do not measure.
+            held: bytes that the command holds while it waits, counted as this client's.
         """
         cdef uint64_t slot
         self.settle()
-        slot = self.slots.open(self.session.proto)
+        slot = self.slots.open(self.session.proto, held)
         if family >= 0:
             self.started[slot] = (family, sidecar_monotonic_ns())
         return slot
@@ -73,13 +98,41 @@ cdef class Connection:
     def fill(self, uint64_t slot, reply):
         """Answer a command whose slot was opened before; nothing happens when the client is gone."""
         cdef object measured
+        cdef size_t before
         if self.fd < 0:
             return
         measured = self.started.pop(slot, None)
         if measured is not None:
             self.poller.add_duration(measured[0], sidecar_monotonic_ns() - <uint64_t>measured[1])
+        if isinstance(reply, LazyArray):
+            reply.wake = self.wake
+        before = self.slots.queued_bytes - self.slots.open_bytes
         if self.slots.fill(slot, reply):
             self.poller.mark_dirty(self)
+        self.memory.filled_bytes += self.slots.queued_bytes - self.slots.open_bytes - before
+
+    cdef size_t output_cap(self) noexcept:
+        """Pending output past which no command of this client is run; less once its socket takes no more."""
+        return min(self.session.pause_bytes, <size_t>BLOCKED_PAUSE_BYTES) if self.writing else self.session.pause_bytes
+
+    def may_run(self, uint64_t slot):
+        """Whether a command that waited may run now: not while too many replies wait to be sent, unless it is the
+        one that they all wait for.
+        """
+        if self.fd < 0:
+            return True
+        if self.memory.held_bytes + self.memory.filled_bytes > self.memory.limit_bytes:
+            self.poller.mark_dirty(self)         # asked again once the replies so far were sent, or a client aborted
+            return False
+        return slot == self.slots.first_slot or self.drains(self.output_cap()) and not self.memory.is_crowded()
+
+    cdef bint drains(self, size_t cap) noexcept:
+        """Whether at most `cap` bytes of replies are known and not sent."""
+        return self.slots.lazy_count == 0 and self.slots.pending_bytes() - self.slots.open_bytes <= cap
+
+    def call_when_drained(self, callback):
+        """Call back soon after replies were sent and more commands may run; never, if the client goes away before."""
+        self.when_drained.append(callback)
 
     @property
     def closed(self):

@@ -6,7 +6,7 @@ from protocol._writer cimport ReplyBuffer
 from sidecar.commands._hot cimport Command, HotCommands
 from sidecar.memory._store cimport Store
 from sidecar.metrics._counters cimport Counters
-from sidecar.net._connection cimport Connection
+from sidecar.net._connection cimport ClientMemory, Connection
 from sidecar.net._sockets cimport epoll_event
 
 
@@ -39,9 +39,9 @@ cdef class Poller:
     cdef uint32_t arg_capacity, arg_total
     cdef FieldLists lists                # of the sessions' parsers
     cdef uint64_t turn_ns                # monotonic, at the turn's start
-    cdef public size_t output_limit_bytes, client_memory_limit_bytes
+    cdef public size_t output_limit_bytes
+    cdef ClientMemory memory             # bound and count of what is held for all connections
     cdef public uint64_t stall_ns        # over the output limit and no byte taken for so long: aborted
-    cdef readonly size_t client_bytes    # held for all connections
     cdef readonly uint64_t turns, aborted_output, aborted_memory
     cdef public bint draining            # no new commands; connections close as their replies are out
 

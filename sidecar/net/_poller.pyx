@@ -34,7 +34,9 @@ cdef enum:
     COMMANDS_PER_TURN = 256          # run per connection and turn
     SEND_PER_TURN = 1024 * 1024
     PREFETCH_AHEAD = 64              # commands whose first keys are on their way at once
-    PUMP_BYTES = 256 * 1024          # encoded at once of replies too large for one piece
+    SEND_AHEAD = 32 * 1024           # replies are sent within a connection's part of a turn when there are so many
+    PUMP_BYTES = 32 * 1024           # encoded at once of replies too large for one piece: what a full socket leaves behind
+    CONNECTION_BYTES = 4096          # a connection's own objects
     MAX_OPEN_SLOTS = 1024            # unanswered commands per connection before it is paused: a slot is ~0.5 KiB
     ARGS_KEPT = 64 * 1024            # arguments' room kept between turns
     SAMPLE_MASK = 63                 # one hit in 64 is timed for the duration histogram
@@ -70,7 +72,7 @@ cdef class Poller:
         self.closing = []
         self.locks = None
         self.output_limit_bytes = 1 << 20
-        self.client_memory_limit_bytes = 64 << 20
+        self.memory = ClientMemory(64 << 20)
         self.stall_ns = 2_000_000_000
         self.by_fd_size = 1024
         self.by_fd = <PyObject**>calloc(self.by_fd_size, sizeof(PyObject*))
@@ -152,6 +154,8 @@ cdef class Poller:
         self.turn_scheduled = False
         self.begin_turn()
         carried, self.carried = self.carried, []
+        for connection in carried:
+            connection.carried = False
         carried = [connection for connection in carried if connection.fd >= 0 and not connection.paused]
         if carried:
             self.serve(carried)
@@ -253,9 +257,13 @@ cdef class Poller:
             self.run(connection, &self.commands[i])
             if connection.fd < 0:
                 return 0
+            if pending(self.out) >= SEND_AHEAD:
+                self.flush(connection)
+                if connection.fd < 0:
+                    return 0
             if i + 1 < last and (
-                pending(self.out) + connection.slots.pending_bytes() > connection.session.pause_bytes
-                or connection.slots.open_count > MAX_OPEN_SLOTS
+                pending(self.out) + connection.slots.pending_bytes() > connection.output_cap()
+                or connection.slots.open_count > MAX_OPEN_SLOTS or connection.slots.lazy_count
             ):
                 return self.wind_back(connection, self.commands[i + 1].rewind_to)
         return 0
@@ -487,12 +495,15 @@ cdef class Poller:
                 sent = 0
             if sent:
                 connection.progress_ns = self.turn_ns
+                connection.drained |= connection.writing
                 ready.consume(sent)
                 total += sent
             blocked = <size_t>sent < size
             if total >= SEND_PER_TURN and not blocked:
                 self.mark_dirty(connection)
                 break
+        if blocked:
+            ready.shrink()
         if blocked != connection.writing:
             self.watch(connection, connection.reading, blocked)
         return self.account(connection)
@@ -500,21 +511,29 @@ cdef class Poller:
     cdef int account(self, Connection connection) except -1:
         """Count what is held for the client; pause or resume it; close it when it is done."""
         cdef size_t output = connection.slots.pending_bytes()
-        cdef size_t held = output + connection.parser.held_bytes()
-        self.client_bytes += held - connection.accounted_bytes        # unsigned: wraps back
+        cdef size_t held = CONNECTION_BYTES + output + connection.parser.held_bytes() + connection.session.queue_bytes
+        cdef size_t cap
+        held += connection.slots.ready.capacity - pending(connection.slots.ready)
+        held += held // 8                                             # what the allocator adds
+        self.memory.held_bytes += held - connection.accounted_bytes        # unsigned: wraps back
         connection.accounted_bytes = held
         if connection.session.closing and output == 0 and connection.slots.open_count == 0:
             return self.remove(connection, False)
-        if output > connection.session.pause_bytes or connection.slots.open_count > MAX_OPEN_SLOTS:
+        cap = connection.output_cap()
+        if output > cap or connection.slots.open_count > MAX_OPEN_SLOTS or connection.slots.lazy_count:
             connection.paused = True
-        elif connection.paused and output <= connection.session.pause_bytes // 2 and connection.slots.open_count <= MAX_OPEN_SLOTS // 2:
+        elif connection.paused and output <= cap // 2 and connection.slots.open_count <= MAX_OPEN_SLOTS // 2:
             self.resume(connection)
+        if connection.when_drained and (connection.drains(cap // 2) or connection.slots.has_open_head()):
+            callbacks, connection.when_drained = connection.when_drained, []
+            for callback in callbacks:
+                self.loop.call_soon(callback)
         self.watch(
             connection,
             not (connection.paused or connection.session.closing or connection.peer_done or connection.has_input),
             connection.writing,
         )
-        if self.client_bytes > self.client_memory_limit_bytes:
+        if self.memory.held_bytes > self.memory.limit_bytes:
             self.abort_biggest()
         return 0
 
@@ -528,6 +547,9 @@ cdef class Poller:
 
     cdef int carry(self, Connection connection) except -1:
         """Go on with this connection's input in the next turn."""
+        if connection.carried:
+            return 0
+        connection.carried = True
         self.carried.append(connection)
         if not self.turn_scheduled:
             self.turn_scheduled = True
@@ -544,6 +566,20 @@ cdef class Poller:
             self.flush_scheduled = True
             self.loop.call_soon(self.flush_dirty)
 
+    @property
+    def client_bytes(self):
+        """What is held for all connections."""
+        return self.memory.held_bytes
+
+    @property
+    def client_memory_limit_bytes(self):
+        """Past it the biggest client is aborted."""
+        return self.memory.limit_bytes
+
+    @client_memory_limit_bytes.setter
+    def client_memory_limit_bytes(self, size_t limit_bytes):
+        self.memory.limit_bytes = limit_bytes
+
     def flush_dirty(self):
         """Send for every connection that was marked."""
         cdef list dirty
@@ -556,6 +592,7 @@ cdef class Poller:
             connection.dirty = False
         for connection in dirty:
             self.flush(connection)
+        self.memory.filled_bytes = 0
         if self.dirty and not self.flush_scheduled:
             self.flush_scheduled = True
             self.loop.call_soon(self.flush_dirty)
@@ -646,7 +683,7 @@ cdef class Poller:
 
     def adopt(self, int fd, Session session not None):
         """Serve a connected, non-blocking socket from now on; the poller owns the descriptor."""
-        cdef Connection connection = Connection(session, fd, self)
+        cdef Connection connection = Connection(session, fd, self, self.memory)
         cdef epoll_event event
         cdef int size
         cdef PyObject** grown
@@ -686,7 +723,7 @@ cdef class Poller:
         connection.fd = -1
         self.by_fd[fd] = NULL
         self.connections.discard(connection)
-        self.client_bytes -= connection.accounted_bytes
+        self.memory.held_bytes -= connection.accounted_bytes
         connection.accounted_bytes = 0
         connection.slots.clear()
         connection.started.clear()
@@ -703,11 +740,19 @@ cdef class Poller:
         self.remove(connection, True)
 
     def abort_biggest(self):
-        """Free the memory of the client that holds most of it."""
-        cdef Connection connection, biggest = None
+        """Free the memory of the client that holds most of it; of one whose peer takes nothing, if it holds half as much."""
+        cdef Connection connection, biggest = None, stuck = None
         for connection in self.connections:
             if biggest is None or connection.accounted_bytes > biggest.accounted_bytes:
                 biggest = connection
+            if (
+                connection.writing
+                and (not connection.drained or self.turn_ns - connection.progress_ns > self.stall_ns)
+                and (stuck is None or connection.accounted_bytes > stuck.accounted_bytes)
+            ):
+                stuck = connection
+        if stuck is not None and stuck.accounted_bytes >= biggest.accounted_bytes // 2:
+            biggest = stuck
         if biggest is not None:
             self.aborted_memory += 1
             self.remove(biggest, True)

@@ -161,4 +161,4 @@ def test_a_queue_beyond_its_bound_is_refused(bench, monkeypatch):
     assert b"-ERR the transaction is larger than 64 MiB\r\n" in replies
     assert client.session.queue == []
     assert client.line("EXEC").startswith(b"-EXECABORT")
-    assert client.session.extra.queued_bytes == 0
+    assert client.session.queue_bytes == 0
