@@ -6,7 +6,7 @@ boolean (RESP2: 1 or 0). They nest freely. A reply belongs to the connection onc
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 
 class Status:
@@ -100,7 +100,7 @@ class LazyArray:
 
     def __init__(self, length: int, elements: "Iterator[Reply | _Wait]", held_bytes: int = 0) -> None:
         self.length: Final = length
-        self.elements = elements
+        self.elements: Iterator[Any] = elements
         self.held_bytes: Final = held_bytes
         self.wake: Callable[[], None] = _nobody_waits
 

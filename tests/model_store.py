@@ -96,8 +96,11 @@ class ModelStore:
     def string_sizes(self, keys: list[bytes]) -> list[int | None]:
         answers = [self.lookup(key, None, Window.STALE) for key in keys]
         return [
-            None if answer is None or (isinstance(answer, Found) and not isinstance(answer.value, bytes))
-            else len(answer.value) if isinstance(answer, Found) else 0
+            None
+            if answer is None or (isinstance(answer, Found) and not isinstance(answer.value, bytes))
+            else len(answer.value)
+            if isinstance(answer, Found)
+            else 0
             for answer in answers
         ]
 

@@ -20,6 +20,10 @@ from sidecar.commands.services import Handler, Services
 
 QUEUE_MAX_BYTES = 64 * 1024 * 1024  # one client's queue; the default of --max-client-memory
 
+REPLIES_MAX_BYTES = 64 * 1024 * 1024  # of one EXEC: they are held until the last one is known
+SMALL_REPLY_BYTES = 1024
+
+REPLY_TOO_LARGE = ErrorReply(b"ERR the replies of the transaction are larger than 64 MiB")
 QUEUE_FULL = ErrorReply(b"ERR the transaction is larger than 64 MiB")
 
 
@@ -89,7 +93,7 @@ class Transaction:
         perform: starts one command.
     """
 
-    __slots__ = ("_commands", "_keys", "_left", "_locks", "_order", "_results", "_session", "later")
+    __slots__ = ("_commands", "_keys", "_left", "_locks", "_order", "_replies_bytes", "_results", "_session", "later")
 
     def __init__(
         self,
@@ -104,6 +108,7 @@ class Transaction:
         self._order = Order(perform)
         self._keys = tuple(dict.fromkeys(key for _, _, keys in commands for key in keys))
         self._results: list[Reply] = [None] * len(commands)
+        self._replies_bytes = 0
         self._left = len(commands)
         self.later = Later()
 
@@ -119,12 +124,28 @@ class Transaction:
             self._order.submit(Ticket(self._order, entry, self._session, args, keys, self, slot))
 
     def fill(self, slot: int, reply: Reply) -> None:
-        """One command's reply."""
+        """One command's reply; past the bound large ones are not kept. The replies of writes are small."""
+        size = size_of(reply)
+        if size > SMALL_REPLY_BYTES:
+            self._replies_bytes += size
+            if self._replies_bytes > REPLIES_MAX_BYTES:
+                reply = REPLY_TOO_LARGE
         self._results[slot] = reply
         self._left -= 1
         if self._left == 0:
             self._locks.release(self._keys)
             self.later.set(self._results)
+
+
+def size_of(reply: Reply) -> int:
+    """About what a reply holds, elements of elements left out."""
+    if isinstance(reply, bytes):
+        return len(reply)
+    if isinstance(reply, dict):
+        reply = [*reply, *reply.values()]
+    if isinstance(reply, list):
+        return sum(len(element) for element in reply if isinstance(element, bytes)) + 8 * len(reply)
+    return 0
 
 
 HANDLERS: dict[bytes, Handler] = {b"multi": multi, b"discard": discard}

@@ -1,5 +1,5 @@
 """One client socket: its session, what it may do next, and what the command layer does to it."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from protocol._parser cimport RequestParser
 from protocol._session cimport Session
 from protocol._slots cimport ReplySlots
@@ -39,9 +39,11 @@ cdef class Connection:
     cdef size_t accounted_bytes          # what the poller has counted for this connection
     cdef uint32_t first_command, command_count   # its part of the turn's commands
     cdef bint drained                    # since its socket was full for the first time, the peer took something
+    cdef int64_t kernel_bytes            # sent and not taken by the peer when last looked at; -1: not known
     cdef list when_drained               # called once replies were sent
     cdef bint carried                    # listed for the next turn
     cdef dict started                    # open slot -> (family, started ns), for the duration histogram
     cdef size_t output_cap(self) noexcept
+    cdef bint takes(self, uint64_t now_ns) noexcept
     cdef bint drains(self, size_t cap) noexcept
     cdef int settle(self) except -1      # what is in the sink becomes part of the ordered replies

@@ -5,7 +5,7 @@ from protocol.replies import LazyArray
 
 from libc.stdint cimport uint64_t
 from protocol._writer cimport pending
-from sidecar.net._sockets cimport sidecar_monotonic_ns
+from sidecar.net._sockets cimport sidecar_kernel_holds, sidecar_monotonic_ns
 
 cdef enum:
     LONG_REPLY = 64              # elements; a longer array is encoded piece by piece as the socket drains
@@ -53,6 +53,7 @@ cdef class Connection:
         self.command_count = 0
         self.started = {}
         self.drained = False
+        self.kernel_bytes = -1
         self.carried = False
         self.when_drained = []
 
@@ -125,6 +126,16 @@ cdef class Connection:
             self.poller.mark_dirty(self)         # asked again once the replies so far were sent, or a client aborted
             return False
         return slot == self.slots.first_slot or self.drains(self.output_cap()) and not self.memory.is_crowded()
+
+    cdef bint takes(self, uint64_t now_ns) noexcept:
+        """Whether the peer took a byte since this was asked last, though the socket is not yet writable again for it."""
+        cdef int64_t before = self.kernel_bytes
+        self.kernel_bytes = sidecar_kernel_holds(self.fd)
+        if self.kernel_bytes < 0 or self.kernel_bytes >= before:
+            return False
+        self.progress_ns = now_ns
+        self.drained = True
+        return True
 
     cdef bint drains(self, size_t cap) noexcept:
         """Whether at most `cap` bytes of replies are known and not sent."""

@@ -67,4 +67,5 @@ cdef class Poller:
     cdef int make_room(self, uint32_t arguments) except -1
     cdef bint is_free(self, Connection connection, Command* command) except -1
     cdef list arguments_of(self, Command* command)
+    cdef Connection biggest_stuck(self)
     cdef int resume(self, Connection connection) except -1

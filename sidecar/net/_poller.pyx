@@ -504,6 +504,7 @@ cdef class Poller:
                 break
         if blocked:
             ready.shrink()
+            connection.kernel_bytes = sockets.sidecar_kernel_holds(connection.fd)
         if blocked != connection.writing:
             self.watch(connection, connection.reading, blocked)
         return self.account(connection)
@@ -514,7 +515,7 @@ cdef class Poller:
         cdef size_t held = CONNECTION_BYTES + output + connection.parser.held_bytes() + connection.session.queue_bytes
         cdef size_t cap
         held += connection.slots.ready.capacity - pending(connection.slots.ready)
-        held += held // 8                                             # what the allocator adds
+        held += held // 4                                             # what allocators add, measured
         self.memory.held_bytes += held - connection.accounted_bytes        # unsigned: wraps back
         connection.accounted_bytes = held
         if connection.session.closing and output == 0 and connection.slots.open_count == 0:
@@ -741,21 +742,29 @@ cdef class Poller:
 
     def abort_biggest(self):
         """Free the memory of the client that holds most of it; of one whose peer takes nothing, if it holds half as much."""
-        cdef Connection connection, biggest = None, stuck = None
+        cdef Connection connection, victim
+        while True:
+            victim = self.biggest_stuck()
+            if victim is None or not victim.takes(self.turn_ns):
+                break
         for connection in self.connections:
-            if biggest is None or connection.accounted_bytes > biggest.accounted_bytes:
-                biggest = connection
+            if victim is None or connection.accounted_bytes // 2 > victim.accounted_bytes:
+                victim = connection
+        if victim is not None:
+            self.aborted_memory += 1
+            self.remove(victim, True)
+
+    cdef Connection biggest_stuck(self):
+        """Of the clients whose sockets are full and whose peers take nothing, as far as is known, the one that holds most."""
+        cdef Connection connection, biggest = None
+        for connection in self.connections:
             if (
                 connection.writing
                 and (not connection.drained or self.turn_ns - connection.progress_ns > self.stall_ns)
-                and (stuck is None or connection.accounted_bytes > stuck.accounted_bytes)
+                and (biggest is None or connection.accounted_bytes > biggest.accounted_bytes)
             ):
-                stuck = connection
-        if stuck is not None and stuck.accounted_bytes >= biggest.accounted_bytes // 2:
-            biggest = stuck
-        if biggest is not None:
-            self.aborted_memory += 1
-            self.remove(biggest, True)
+                biggest = connection
+        return biggest
 
     def sweep(self, uint64_t idle_timeout_ns=0):
         """Abort clients that take nothing while too much is pending, and close those idle or incomplete too long."""
@@ -765,7 +774,7 @@ cdef class Poller:
         for connection in list(self.connections):
             if (
                 connection.slots.pending_bytes() > self.output_limit_bytes
-                and now - connection.progress_ns > self.stall_ns
+                and now - connection.progress_ns > self.stall_ns and not connection.takes(now)
             ):
                 self.aborted_output += 1
                 self.remove(connection, True)

@@ -40,6 +40,16 @@ cdef extern from * nogil:
         struct linger hard = {1, 0};
         return setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     }
+    #ifdef __linux__
+    #include <linux/sockios.h>
+    #include <sys/ioctl.h>
+    static int64_t sidecar_kernel_holds(int fd) {        /* bytes sent that the peer's side has not taken */
+        int bytes;
+        return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -1 : bytes;
+    }
+    #else
+    static int64_t sidecar_kernel_holds(int fd) { (void)fd; return -1; }
+    #endif
     static uint64_t sidecar_boottime_ns(void) {
         struct timespec t;
         clock_gettime(SIDECAR_BOOTTIME, &t);
@@ -74,6 +84,7 @@ cdef extern from * nogil:
     int EAGAIN, EWOULDBLOCK, EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM
     int sidecar_accept(int fd)
     int sidecar_reset_on_close(int fd)
+    int64_t sidecar_kernel_holds(int fd)
     uint64_t sidecar_boottime_ns()
     uint64_t sidecar_wall_ms()
     uint64_t sidecar_monotonic_ns()
