@@ -21,7 +21,7 @@ from sidecar.memory._index cimport (
 )
 from sidecar.memory._items cimport DEAD, PAD, item_key, item_size
 from sidecar.memory._machine cimport ANY_AMOUNT, NO_SEGMENT, NOWHERE, check
-from sidecar.memory._tier cimport Drain, drop_item, is_expired, kill, move_item, spare_segments
+from sidecar.memory._tier cimport Drain, drop_item, is_expired, kill, move_item, small_bytes, spare_segments
 
 cdef enum:
     MOST_ITEMS = 512         # looked at per write: about 0.1 ms
@@ -161,8 +161,12 @@ cdef void make_room(Tier* tier, uint32_t size) noexcept nogil:
         wanted += 1 + (index_growth_bytes(&tier.index) >> tier.arena.shift)
     if spare_segments(tier) >= wanted:
         tier.freed_ahead = 0
+        tier.seen_bytes = small_bytes(tier)
         return
     tier.freed_ahead -= size + (size >> 3)
+    if small_bytes(tier) > tier.seen_bytes:
+        tier.freed_ahead -= small_bytes(tier) - tier.seen_bytes
+    tier.seen_bytes = small_bytes(tier)
     if tier.freed_ahead < -MOST_BYTES:
         tier.freed_ahead = -MOST_BYTES
     while items and bytes_ and tier.freed_ahead < 0 and spare_segments(tier) < wanted:
@@ -187,6 +191,9 @@ cdef void maintain_index(Tier* tier) noexcept nogil:
         lost -= 1
         tier.crowded_out += 1
         kill(tier, victims[lost])
+    if tier.arena.warm_count and <int64_t>tier.arena.warm_count > spare_segments(tier):
+        trim_segments(&tier.arena)       # free segments that keep their pages count as well
+
 
 
 cdef uint64_t compact(Tier* tier, uint64_t max_bytes) noexcept nogil:

@@ -31,9 +31,9 @@ cdef struct Index:
     uint32_t split               # old buckets below it still stand by the old mapping
     uint64_t entries
     uint32_t walk                # buckets below it were visited by the walk that is under way; 0: none
-    uint32_t* revisit            # buckets below `walk` that an item was moved into meanwhile
-    uint32_t revisit_count, revisit_capacity
-    bint revisit_failed          # no memory for the list: the walk starts again
+    uint8_t* unseen              # a bit per bucket below `walk`: an item that the walk has not seen was moved into it
+    uint32_t unseen_count
+    uint32_t unseen_hand         # where the next one is looked for
 
 cdef struct Slot:                # one place in a bucket
     Bucket* bucket
@@ -44,6 +44,8 @@ cdef void index_close(Index* index) noexcept nogil
 cdef void index_clear(Index* index) noexcept nogil
 cdef bint index_insert(Index* index, uint64_t key_hash, uint64_t value, uint64_t* victim) noexcept nogil   # True: `victim` had to leave, its offset
 cdef void index_remove(Index* index, const Slot* slot) noexcept nogil
+cdef void index_begin_walk(Index* index) noexcept nogil
+cdef uint32_t index_next_unseen(Index* index) noexcept nogil      # a bucket below `walk` to visit again; only while unseen_count
 cdef bint index_wants_growth(const Index* index) noexcept nogil
 cdef uint64_t index_growth_bytes(const Index* index) noexcept nogil       # that the next growth takes
 cdef void index_begin_growth(Index* index) noexcept nogil

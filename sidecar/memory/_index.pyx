@@ -1,6 +1,5 @@
 """Insertion with bounded displacement, removal, and growth in small steps."""
 from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from sidecar.memory._items cimport item_key
@@ -8,7 +7,8 @@ from sidecar.memory._machine cimport OFFSET_MASK, check, give_back, prefetch, re
 
 cdef enum:
     FIRST_BUCKETS = 64       # 4 KiB to begin with
-    MOST_REVISITS = 65536    # of a walk that was perhaps given up; past it the walk starts again
+    FULL = 86                # percent: above it probes and displacements grow fast (PERFORMANCE: 89% at home at 85%)
+    FULL_IN_WALK = 94        # growth moves items behind a walk, so it waits for the walk's end while it can
     CROWDED = 7              # the second candidate is used only when the first holds as many: then 11% of look-ups read two lines
 
 
@@ -22,15 +22,22 @@ cdef int index_open(Index* index, uint8_t* arena, uint64_t k0, uint64_t k1, uint
     index.buckets = <Bucket*>reserve(index.reserved)
     if index.buckets == NULL:
         raise MemoryError
+    index.unseen = <uint8_t*>reserve(unseen_bytes(index))
+    if index.unseen == NULL:
+        raise MemoryError
     index.count = index.grown = index.split = FIRST_BUCKETS
     return 0
 
 
+cdef inline size_t unseen_bytes(const Index* index) noexcept nogil:
+    return index.capacity // 8 + 8
+
+
 cdef void index_close(Index* index) noexcept nogil:
     unreserve(index.buckets, index.reserved)
-    free(index.revisit)
+    unreserve(index.unseen, unseen_bytes(index))
     index.buckets = NULL
-    index.revisit = NULL
+    index.unseen = NULL
 
 
 cdef void index_clear(Index* index) noexcept nogil:
@@ -38,8 +45,7 @@ cdef void index_clear(Index* index) noexcept nogil:
     give_back(index.buckets, index.reserved)
     index.count = index.grown = index.split = FIRST_BUCKETS
     index.entries = 0
-    index.walk = 0
-    index.revisit_count = 0
+    index_begin_walk(index)
 
 
 cdef inline uint32_t free_slot(const Bucket* bucket) noexcept nogil:
@@ -57,25 +63,38 @@ cdef inline uint32_t fill_of(const Bucket* bucket) noexcept nogil:
     return fill
 
 
-cdef void note_move(Index* index, uint32_t bucket) noexcept nogil:
-    """An item that a walk may not have seen moved into a bucket: one that the walk has passed must be visited again."""
-    cdef uint32_t* larger
-    cdef uint32_t capacity
-    if bucket >= index.walk or index.revisit_failed:
-        return
-    if index.revisit_count == MOST_REVISITS:
-        index.revisit_failed = True
-        return
-    if index.revisit_count == index.revisit_capacity:
-        capacity = 2 * index.revisit_capacity + 64
-        larger = <uint32_t*>realloc(index.revisit, capacity * sizeof(uint32_t))
-        if larger == NULL:
-            index.revisit_failed = True
-            return
-        index.revisit = larger
-        index.revisit_capacity = capacity
-    index.revisit[index.revisit_count] = bucket
-    index.revisit_count += 1
+cdef inline bint is_unseen(const Index* index, uint32_t bucket) noexcept nogil:
+    return index.unseen[bucket >> 3] >> (bucket & 7) & 1
+
+
+cdef void index_begin_walk(Index* index) noexcept nogil:
+    """No bucket is visited yet; the caller raises `walk` as it goes."""
+    index.walk = 0
+    index.unseen_count = 0
+    index.unseen_hand = 0
+    give_back(index.unseen, unseen_bytes(index))
+
+
+cdef uint32_t index_next_unseen(Index* index) noexcept nogil:
+    """Takes its mark away."""
+    while True:
+        if index.unseen_hand >= index.walk:
+            index.unseen_hand = 0
+        if index.unseen[index.unseen_hand >> 3] == 0:
+            index.unseen_hand = (index.unseen_hand | 7) + 1
+            continue
+        if is_unseen(index, index.unseen_hand):
+            index.unseen[index.unseen_hand >> 3] &= ~(1 << (index.unseen_hand & 7))
+            index.unseen_count -= 1
+            return index.unseen_hand
+        index.unseen_hand += 1
+
+
+cdef inline void note_move(Index* index, uint32_t source, uint32_t bucket) noexcept nogil:
+    """An item moved. If the walk under way has not seen it, and has passed the bucket, it must visit that again."""
+    if bucket < index.walk and (source >= index.walk or is_unseen(index, source)) and not is_unseen(index, bucket):
+        index.unseen[bucket >> 3] |= 1 << (bucket & 7)
+        index.unseen_count += 1
 
 
 cdef inline void write_slot(Bucket* bucket, uint32_t number, uint16_t tag, uint64_t value) noexcept nogil:
@@ -107,14 +126,14 @@ cdef bint displace(Index* index, uint32_t number) noexcept nogil:
         place = free_slot(&index.buckets[other])
         if other != number and place < SLOTS:
             write_slot(&index.buckets[other], place, bucket.tags[slot], value)
-            note_move(index, other)
+            note_move(index, number, other)
             bucket.tags[slot] = 0
             return True
     return False
 
 
-cdef bint put(Index* index, uint64_t key_hash, uint64_t value, bint moved, uint64_t* victim) noexcept nogil:
-    """Place a value whose key is in no slot; True: an item had to leave for it. moved: the item is not a new one."""
+cdef bint put(Index* index, uint64_t key_hash, uint64_t value, uint32_t source, uint64_t* victim) noexcept nogil:
+    """Place a value whose key is in no slot; True: an item had to leave for it. source: where it stood; 0: it is new."""
     cdef uint32_t first = first_bucket(index, key_hash)
     cdef uint32_t second = second_bucket(index, key_hash)
     cdef uint32_t chosen = first
@@ -137,14 +156,13 @@ cdef bint put(Index* index, uint64_t key_hash, uint64_t value, bint moved, uint6
         place = free_slot(&index.buckets[chosen])
     check(place < SLOTS)
     write_slot(&index.buckets[chosen], place, tag_of(key_hash), value)
-    if moved:
-        note_move(index, chosen)
+    note_move(index, source, chosen)
     return evicted
 
 
 cdef bint index_insert(Index* index, uint64_t key_hash, uint64_t value, uint64_t* victim) noexcept nogil:
     """Enter a key that is not in the index. Returns True when another item lost its slot: `victim` is its offset."""
-    if put(index, key_hash, value, False, victim):
+    if put(index, key_hash, value, 0, victim):
         return True
     index.entries += 1
     return False
@@ -155,9 +173,16 @@ cdef void index_remove(Index* index, const Slot* slot) noexcept nogil:
     index.entries -= 1
 
 
+cdef inline bint is_fuller(const Index* index, uint32_t percent) noexcept nogil:
+    return index.entries * 100 > <uint64_t>index.count * SLOTS * percent
+
+
 cdef bint index_wants_growth(const Index* index) noexcept nogil:
-    """Over 86% full: above it probes and displacements grow fast (PERFORMANCE: 89% at home at 85%)."""
-    return index.grown == index.count and index.entries * 100 > <uint64_t>index.count * SLOTS * 86 and index.count < index.capacity
+    return (
+        index.grown == index.count
+        and index.count < index.capacity
+        and is_fuller(index, FULL_IN_WALK if index.walk else FULL)
+    )
 
 
 cdef uint64_t index_growth_bytes(const Index* index) noexcept nogil:
@@ -189,6 +214,8 @@ cdef uint64_t index_grow_step(Index* index, uint32_t buckets, uint64_t* victims,
     cdef uint32_t held, slot, number
     cdef uint64_t lost = 0
     check(room >= SLOTS * buckets)
+    if index.walk and not is_fuller(index, FULL_IN_WALK):
+        return 0
     while buckets and index.grown != index.count:
         number = index.split - 1
         held = 0
@@ -199,7 +226,7 @@ cdef uint64_t index_grow_step(Index* index, uint32_t buckets, uint64_t* victims,
                 index.buckets[number].tags[slot] = 0
         index.split = number
         for slot in range(held):
-            if put(index, hash_at(index, values[slot]), values[slot], True, &victims[lost]):
+            if put(index, hash_at(index, values[slot]), values[slot], number, &victims[lost]):
                 index.entries -= 1
                 lost += 1
         if index.split == 0:

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 from sidecar.memory._store import Store
 
+def hash_key(store: Store, key: bytes) -> int: ...
 def probe_string(store: Store, key: bytes) -> tuple[str, str | None, bytes | None, bool | None]: ...
 def probe_row(
     store: Store, key: bytes, fields: Sequence[bytes], list_id: int = 0

@@ -14,6 +14,11 @@ PROBES = {NOT_HERE: "not here", USABLE: "usable", MIXED: "mixed", NEEDS_ORIGIN: 
 OUTCOMES = ("hit", "stale", "miss", "negative")
 
 
+def hash_key(Store store not None, bytes key not None):
+    """The key's hash under the store's seed."""
+    return store.hash_key(data_of(key), PyBytes_GET_SIZE(key))
+
+
 def probe_string(Store store not None, bytes key not None):
     """GET's look-up: (probe, outcome, value, revalidate); the last three are None where the probe is not "usable"."""
     cdef StringView view

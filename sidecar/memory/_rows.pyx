@@ -177,9 +177,9 @@ cdef uint32_t write_row(Tier* tier, const RowDraft* draft, uint8_t* to, uint32_t
     if schema == 0:
         at = write_names(draft, at, <uint32_t>names - 4)
     for number in range(draft.count):
-        if draft.fields[number].value_size:  # an absent field's value is NULL, which memcpy must not be given
+        if draft.fields[number].value_size:          # an absent field's value is NULL
             memcpy(at, draft.fields[number].value, draft.fields[number].value_size)
-        at += draft.fields[number].value_size
+            at += draft.fields[number].value_size
     end = <uint32_t>(at - to)
     check(even(end) == total)
     if end & 1:

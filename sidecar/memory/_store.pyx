@@ -7,7 +7,7 @@ from policies._freshness cimport entry_jitter
 from sidecar.memory._arena cimport MAIN
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._eviction cimport compact, sweep_expired
-from sidecar.memory._index cimport SLOTS, Bucket, Slot, frequency_of, slot_value
+from sidecar.memory._index cimport SLOTS, Bucket, Slot, frequency_of, index_begin_walk, index_next_unseen, slot_value
 from sidecar.memory._items cimport (
     BUSY, EXPIRES, NEGATIVE_ITEM, REFRESHING, ROW, WHOLE, expiry_of, filled_at_of, item_key, item_rule, item_size,
     row_shape,
@@ -77,26 +77,20 @@ cdef class Store(Answers):
         begins anew.
         """
         cdef uint32_t looked = 0
-        if position != self.tier.index.walk or self.tier.index.revisit_failed or position == 0:
+        if position == 0 or position != self.tier.index.walk:
             position = 0
-            self.tier.index.walk = 0
-            self.tier.index.revisit_count = 0
-            self.tier.index.revisit_failed = False
-        while True:
-            if position < self.tier.index.grown:
+            index_begin_walk(&self.tier.index)
+        while looked < budget:
+            if self.tier.index.unseen_count:
+                looked += self.drop_in_bucket(predicate, index_next_unseen(&self.tier.index))
+            elif position < self.tier.index.grown:
                 looked += self.drop_in_bucket(predicate, position)
                 position += 1
                 self.tier.index.walk = <uint32_t>position
-            elif self.tier.index.revisit_failed:
-                return self.drop_matching(predicate, budget)
-            elif self.tier.index.revisit_count:
-                self.tier.index.revisit_count -= 1
-                looked += self.drop_in_bucket(predicate, self.tier.index.revisit[self.tier.index.revisit_count])
             else:
-                self.tier.index.walk = 0
+                index_begin_walk(&self.tier.index)
                 return None
-            if looked >= budget:
-                return position
+        return position
 
     cdef int drop_in_bucket(self, object predicate, uint64_t number) except -1:
         cdef Bucket* bucket = &self.tier.index.buckets[number]

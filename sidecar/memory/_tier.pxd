@@ -28,6 +28,7 @@ cdef struct Tier:
     # work under way
     Drain evicting
     Drain compacting
+    uint64_t seen_bytes          # of schemas and other_bytes, when room was last made
     int64_t freed_ahead          # bytes freed beyond what writes needed; negative: owed
     uint32_t compact_hand        # next segment looked at for being mostly dead
     uint32_t sweep_segment, sweep_serial, sweep_at   # where the expiry sweep goes on
@@ -41,6 +42,7 @@ cdef struct Tier:
     uint64_t expired
 
 cdef int64_t spare_segments(const Tier* tier) noexcept nogil          # that the budget still allows; negative: over it
+cdef uint64_t small_bytes(const Tier* tier) noexcept nogil             # schemas and what else grows by little
 cdef uint64_t memory_used(const Tier* tier) noexcept nogil
 cdef int tier_open(Tier* tier, uint64_t max_memory, uint32_t segment_bytes, uint64_t k0, uint64_t k1) except -1
 cdef void tier_close(Tier* tier) noexcept nogil

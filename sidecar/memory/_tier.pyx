@@ -63,8 +63,13 @@ cdef int64_t spare_segments(const Tier* tier) noexcept nogil:
     cdef uint64_t other
     if tier.index.entries * GHOST_HALVES // 2 > ghosts:
         ghosts = tier.index.entries * GHOST_HALVES // 2
-    other = index_bytes(&tier.index) + tier.schemas.bytes + ghosts + tier.other_bytes + tier.arena.capacity * sizeof(Segment)
+    other = index_bytes(&tier.index) + small_bytes(tier) + ghosts + tier.arena.capacity * sizeof(Segment)
+    other += tier.arena.segment_bytes            # small growth until the next write makes room for it
     return ((<int64_t>tier.max_memory - <int64_t>other) >> tier.arena.shift) - <int64_t>tier.arena.in_use
+
+
+cdef uint64_t small_bytes(const Tier* tier) noexcept nogil:
+    return tier.schemas.bytes + tier.other_bytes
 
 
 cdef uint64_t memory_used(const Tier* tier) noexcept nogil:
@@ -72,9 +77,8 @@ cdef uint64_t memory_used(const Tier* tier) noexcept nogil:
     return (
         (<uint64_t>tier.arena.resident << tier.arena.shift)
         + index_bytes(&tier.index)
-        + tier.schemas.bytes
+        + small_bytes(tier)
         + ghosts_bytes(&tier.ghosts)
-        + tier.other_bytes
         + tier.arena.capacity * sizeof(Segment)
     )
 

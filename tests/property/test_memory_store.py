@@ -4,7 +4,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from memory_model import FEAST_ROW, FEAST_TIMESTAMP, MemoryModel, Rules
+from memory_model import MemoryModel
+from memory_rules import LIMITS, make_rules
 from policies._table import RuleTable
 from sidecar.memory import Store
 from sidecar.memory._audit import audit
@@ -14,15 +15,6 @@ from sidecar.origins.base import ABSENT, Found
 
 NAMES = [b"", b"a", b"b", b"bb", b"fast_x", b"fast_yy", b"other_view", b"long_field_name_1", b"long_field_name_2"]
 KEYS = [b"", b"k", b"user:1", b"user:2", b"user:1:sessions", b"feast:1", b"x" * 200]
-LIMITS = [
-    (300, 400, 3400, 20, 0, 0, 0),
-    (2, 12, 312, 20, 0, 0, 0),  # fast fields
-    (30, 30, 30, 30, 0, 1, 0),  # another view
-    (50, 60, 90, 5, 0, 2, FEAST_ROW),
-    (0, 0, 0, 0, 0, 2, FEAST_TIMESTAMP),
-    (1000, 2000, 9000, 7, 0, 0, 0),
-]
-
 keys = st.sampled_from(KEYS)
 names = st.sampled_from(NAMES + [b"_ts:view"])
 some_names = st.lists(names, max_size=6).map(tuple)
@@ -34,22 +26,6 @@ values = st.one_of(
 hashes = st.dictionaries(names, values, min_size=1, max_size=8)
 ages = st.sampled_from([0, 0, 0, 1, 3, 40, 350])
 windows = st.integers(0, 2)
-
-
-def make_rules(version: int) -> Rules:
-    """Two policies whose patterns differ."""
-
-    def row_rule(key: bytes) -> int:
-        return 3 if key.startswith(b"feast:") else 5 if version and key.startswith(b"user:1") else 0
-
-    def field_rule(row_rule: int, name: bytes) -> int:
-        if name.startswith(b"_ts:"):
-            return 4 if row_rule == 3 else row_rule
-        if name.startswith(b"fast_"):
-            return 1 if version == 0 else 0
-        return 2 if name == b"other_view" else row_rule
-
-    return Rules(LIMITS, version, row_rule, field_rule)
 
 
 class StoreMachine(RuleBasedStateMachine):
