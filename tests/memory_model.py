@@ -142,8 +142,10 @@ class MemoryModel:
         if item.value is not None:
             return Found(item.value, True, item.expiry_ms) if self._usable(item.rule, age, window) else None
         if item.fields is None:
-            late_check = bool(fields) and self._flags(item.rule) & FEAST_ROW and all(
-                self._flags(self._rule(item, name)) & FEAST_TIMESTAMP for name in fields or ()
+            late_check = (
+                bool(fields)
+                and self._flags(item.rule) & FEAST_ROW
+                and all(self._flags(self._rule(item, name)) & FEAST_TIMESTAMP for name in fields or ())
             )
             return ABSENT if age < self.rules.limits[item.rule][3] and not late_check else None
         if fields is None and not (item.whole and self._usable(item.rule, age, 2 if window == 2 else 0)):
@@ -172,12 +174,16 @@ class MemoryModel:
         if item.value is not None:
             return b"string" if self._usable(item.rule, self._age(item.filled_at), 1) else None
         assert item.fields is not None
-        return b"hash" if any(
-            entry.value is not None
-            and not self._flags(self._rule(item, name)) & FEAST_TIMESTAMP
-            and self._usable(self._rule(item, name), self._age(entry.filled_at), 1)
-            for name, entry in item.fields.items()
-        ) else None
+        return (
+            b"hash"
+            if any(
+                entry.value is not None
+                and not self._flags(self._rule(item, name)) & FEAST_TIMESTAMP
+                and self._usable(self._rule(item, name), self._age(entry.filled_at), 1)
+                for name, entry in item.fields.items()
+            )
+            else None
+        )
 
     def _judge(self, item: Item, names: tuple[bytes, ...], window: int) -> dict[bytes, bytes | None]:
         """The usable ones; timestamps only beside another field."""

@@ -2,6 +2,7 @@
 
 from memory_model import Rules
 from memory_rules import LIMITS, make_rules
+
 from policies._table import RuleTable
 from sidecar.memory import Store
 from sidecar.metrics._counters import Counters

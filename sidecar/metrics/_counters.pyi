@@ -7,11 +7,6 @@ class Outcome(IntFlag):
     MISS = 2
     NEGATIVE = 3
 
-HIT: Outcome
-STALE_HIT: Outcome
-MISS: Outcome
-NEGATIVE: Outcome
-
 OUTCOMES: tuple[str, str, str, str]
 
 class CounterSnapshot(TypedDict):

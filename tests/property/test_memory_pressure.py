@@ -1,11 +1,11 @@
-"""Under pressure the memory tier forgets, but never errs: what it answers is what the model holds, within the budget."""
+"""Under pressure the memory tier forgets but never errs: what it answers is what the model holds."""
 
 import random
 
 import pytest
-
 from memory_model import MemoryModel
 from memory_rules import LIMITS, make_rules
+
 from policies._table import RuleTable
 from sidecar.memory import Store
 from sidecar.memory._audit import audit

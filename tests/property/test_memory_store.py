@@ -3,9 +3,9 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
 from memory_model import MemoryModel
 from memory_rules import LIMITS, make_rules
+
 from policies._table import RuleTable
 from sidecar.memory import Store
 from sidecar.memory._audit import audit
@@ -16,7 +16,7 @@ from sidecar.origins.base import ABSENT, Found
 NAMES = [b"", b"a", b"b", b"bb", b"fast_x", b"fast_yy", b"other_view", b"long_field_name_1", b"long_field_name_2"]
 KEYS = [b"", b"k", b"user:1", b"user:2", b"user:1:sessions", b"feast:1", b"x" * 200]
 keys = st.sampled_from(KEYS)
-names = st.sampled_from(NAMES + [b"_ts:view"])
+names = st.sampled_from([*NAMES, b"_ts:view"])
 some_names = st.lists(names, max_size=6).map(tuple)
 values = st.one_of(
     st.binary(max_size=12),
@@ -178,7 +178,7 @@ class StoreMachine(RuleBasedStateMachine):
         elif isinstance(expected, Found) and isinstance(expected.value, dict):
             assert values == [expected.value.get(name) for name in fields]
             if self.model.lookup(key, fields, 0) is None:
-                assert outcomes is not None and "stale" in outcomes or None in values
+                assert (outcomes is not None and "stale" in outcomes) or None in values
         else:
             assert values is None, probe
 

@@ -1,6 +1,7 @@
 """What the memory tier adds to the hot counters."""
 
 from memory_tier import NOW, make_store, pass_ticks
+
 from sidecar.memory._inspection import probe_row, probe_string
 from sidecar.metrics._counters import Counters
 from sidecar.origins.base import ABSENT, Found

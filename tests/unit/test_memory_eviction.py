@@ -5,6 +5,7 @@ import random
 from bench.eviction import hit_ratio, zipf, zipf_with_scans
 from memory_model import Rules
 from memory_tier import NOW, make_store
+
 from sidecar.memory import Store
 from sidecar.memory._audit import audit
 from sidecar.origins.base import Found
@@ -36,7 +37,7 @@ def test_what_is_used_again_survives_a_scan() -> None:
 
 
 def test_hit_ratios_reach_s3_fifos() -> None:
-    """A small run of the loads in tests/bench/eviction.py: a textbook S3-FIFO of as many entries reaches 0.691 and 0.454."""
+    """A small run of two loads of tests/bench/eviction.py; a textbook S3-FIFO reaches 0.69 and 0.45."""
     assert hit_ratio(zipf(0.99, 20_000, 100_000), 2_000) > 0.67
     assert hit_ratio(zipf_with_scans(0.99, 20_000, 100_000), 2_000) > 0.43
 

@@ -1,9 +1,9 @@
 """What memory answers as entries age, on the hit path and for the miss path."""
 
 import pytest
-
 from memory_model import Rules
 from memory_tier import NOW, WALL_MS, make_store, pass_ticks
+
 from policies._table import RuleTable
 from sidecar.memory._inspection import hash_key, probe_row, probe_string, probe_whole_row
 from sidecar.origins.base import ABSENT, Found
@@ -18,11 +18,19 @@ def test_a_string_goes_fresh_stale_error_gone() -> None:
     seen = []
     for ticks in (0, 299, 1, 99, 1, 2999, 1):
         pass_ticks(store, ticks)
-        seen.append((probe_string(store, b"k")[1], [store.lookup(b"k", None, window) is not None for window in range(3)]))
+        seen.append(
+            (probe_string(store, b"k")[1], [store.lookup(b"k", None, window) is not None for window in range(3)])
+        )
     fresh, stale, failing, gone = [True] * 3, [False, True, True], [False, False, True], [False] * 3
     assert seen == [
-        ("hit", fresh), ("hit", fresh), ("stale", stale), ("stale", stale), (None, failing), (None, failing), (None, gone),
-    ]  # fmt: skip
+        ("hit", fresh),
+        ("hit", fresh),
+        ("stale", stale),
+        ("stale", stale),
+        (None, failing),
+        (None, failing),
+        (None, gone),
+    ]
 
 
 def test_jitter_shortens_every_window_by_the_entrys_own_share() -> None:

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-
 from memory_tier import make_store
+
 from sidecar.memory._inspection import hash_key
 
 KEYS = [b"a" * size for size in range(1, 40)] + [bytes(range(256)), b"user:42", os.urandom(23)]
