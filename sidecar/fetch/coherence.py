@@ -170,9 +170,9 @@ class Coherence:
         marks = self.marks.get(key)
         if marks is None:
             self.marks[key] = [mark]
-            self._store.set_busy(key, True)
         else:
             marks.append(mark)
+        self._store.set_busy(key, True)  # also beside another write: a fill of other fields may have come since
         return mark
 
     def end_write(self, key: bytes, mark: Mark) -> bool:

@@ -100,14 +100,16 @@ class DicedOrigin(Origin):
         after, result = _APPLY[type(write)](write, before)
         if isinstance(result, Refused):
             return result
+        sets_expiry = (isinstance(write, SetValue) and result[0]) or (isinstance(write, Expire) and result)
+        expiry_ms = write.expiry_ms if sets_expiry else None  # type: ignore[union-attr]
+        if expiry_ms is not None and expiry_ms <= self._clock.wall:
+            after = None
         if after is not before:
             history.change(after, self._clock.ns)
-        if after is None or (isinstance(write, SetValue) and result[0]):
+        if after is None or sets_expiry:
             self._expiries.pop(write.key, None)
-        if isinstance(write, Expire) and write.expiry_ms is not None and after is not None:
-            self._expiries[write.key] = (write.expiry_ms, False)
-        elif isinstance(write, SetValue) and write.expiry_ms is not None and result[0]:
-            self._expiries[write.key] = (write.expiry_ms, True)
+        if after is not None and expiry_ms is not None:
+            self._expiries[write.key] = (expiry_ms, isinstance(write, SetValue))
         self.applied[id(write)] = len(history.versions) - 1
         return Applied(result)
 

@@ -453,3 +453,17 @@ def test_a_write_that_memory_chokes_on_is_still_answered():
     assert world.memory(b"other") == Found(b"v")
     assert not world.coherence.marks
     assert [str(error["exception"]) for error in world.loop.errors] == ["no"]
+
+
+def test_a_write_beside_another_closes_what_a_fill_brought_between_them():
+    """The row is not in memory when the first begins, is when the second does: the hot path must hear of that one."""
+    world = World(reads_whole=False)
+    world.behind_our_back(HashSet(b"h", {b"a": b"1", b"b": b"2"}))
+    world.origin.delay_s = 0.05
+    world.write(HashSet(b"h", {b"a": b"9"}))
+    world.now()
+    world.origin.delay_s = 0.001
+    world.fill(b"h", b"b")
+    assert world.store.lookup(b"h", (b"b",)) == Found({b"b": b"2"}, False)
+    world.write(Delete(b"h"))
+    assert world.store.lookup(b"h", (b"b",)) is None
