@@ -43,6 +43,7 @@ cdef struct Arena:
 cdef int arena_open(Arena* arena, uint32_t segment_bytes, uint32_t capacity) except -1
 cdef void arena_close(Arena* arena) noexcept nogil
 cdef uint32_t take_segment(Arena* arena, uint32_t queue) noexcept nogil        # NO_SEGMENT: address space is used up
+cdef void restart_segment(Arena* arena, uint32_t number) noexcept nogil         # all in it is dead: fill it from its start
 cdef void free_segment(Arena* arena, uint32_t number) noexcept nogil
 cdef void unlink_segment(Arena* arena, uint32_t number) noexcept nogil          # out of its queue; becomes DRAINING
 

@@ -59,9 +59,8 @@ cdef uint32_t take_segment(Arena* arena, uint32_t queue) noexcept nogil:
             return NO_SEGMENT
         arena.resident += 1
     segment = &arena.segments[number]
-    segment.used = segment.live = 0
-    arena.serial += 1
-    segment.serial = arena.serial
+    segment.live = 0
+    restart_segment(arena, number)
     segment.queue = <uint8_t>queue
     segment.next = NO_SEGMENT
     segment.previous = chain.newest
@@ -73,6 +72,14 @@ cdef uint32_t take_segment(Arena* arena, uint32_t queue) noexcept nogil:
     chain.count += 1
     arena.in_use += 1
     return number
+
+
+cdef void restart_segment(Arena* arena, uint32_t number) noexcept nogil:
+    """Remembered positions in it become void."""
+    check(arena.segments[number].live == 0)
+    arena.serial += 1
+    arena.segments[number].serial = arena.serial
+    arena.segments[number].used = 0
 
 
 cdef void unlink_segment(Arena* arena, uint32_t number) noexcept nogil:

@@ -200,9 +200,12 @@ cdef void index_begin_growth(Index* index) noexcept nogil:
 
 cdef void prefetch_bucket_items(const Index* index, uint32_t number) noexcept nogil:
     cdef uint32_t slot
+    cdef uint64_t offset
     for slot in range(SLOTS):
         if index.buckets[number].tags[slot]:
-            prefetch(index.arena + (slot_value(&index.buckets[number], slot) & OFFSET_MASK))
+            offset = slot_value(&index.buckets[number], slot) & OFFSET_MASK
+            prefetch(index.arena + offset)
+            prefetch(index.arena + offset + 40)          # a key of usual length ends there, perhaps in the next line
 
 
 cdef uint64_t index_grow_step(Index* index, uint32_t buckets, uint64_t* victims, uint32_t room) noexcept nogil:

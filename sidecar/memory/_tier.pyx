@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from sidecar.memory._arena cimport (
-    DRAINING, FREE, QUEUES, Queue, Segment, arena_close, arena_open, free_segment, segment_of, take_segment,
+    DRAINING, FREE, QUEUES, Queue, Segment, arena_close, arena_open, free_segment, restart_segment,
+    segment_of, take_segment,
 )
 from sidecar.memory._ghosts cimport ghosts_bytes, ghosts_close
 from sidecar.memory._index cimport (
@@ -95,6 +96,8 @@ cdef uint64_t take_place(Tier* tier, uint32_t queue, uint32_t size, uint32_t ali
     cdef Segment* segment
     check(size % 2 == 0 and size <= tier.arena.segment_bytes)
     if number != NO_SEGMENT:
+        if tier.arena.segments[number].live == 0:
+            restart_segment(&tier.arena, number)
         start = (tier.arena.segments[number].used + alignment - 1) & ~(alignment - 1)
     if number == NO_SEGMENT or start + size > tier.arena.segment_bytes:
         if spare_segments(tier) < (1 if moving else 2):

@@ -139,9 +139,12 @@ cdef class Writes(RowLookups):
 
     cdef int put_field(self, Schema* schema, uint32_t columns, bytes name, bytes value, uint32_t filled_at, uint32_t guess) except -1:
         """Set a field of the draft, None: absent. columns: how many of its first fields are the schema's. Returns its place + 1."""
-        cdef uint32_t size = <uint32_t>PyBytes_GET_SIZE(name)
+        cdef uint32_t size
         cdef int place
         cdef Field* field
+        if name is None:
+            raise TypeError("a field's name is bytes")
+        size = <uint32_t>PyBytes_GET_SIZE(name)
         if schema != NULL:
             place = column_named(&self.tier.schemas, schema, data_of(name), size, guess)
         else:
@@ -275,6 +278,8 @@ cdef class Writes(RowLookups):
     cpdef bint drop(self, bytes key):
         """Forget a key. True: something was here."""
         cdef Slot slot
+        if key is None:
+            raise TypeError("a key is bytes")
         cdef uint32_t size = <uint32_t>PyBytes_GET_SIZE(key)
         if not index_find(&self.tier.index, self.hash_key(data_of(key), size), data_of(key), size, &slot):
             return False

@@ -37,9 +37,9 @@ def test_what_is_used_again_survives_a_scan() -> None:
 
 
 def test_hit_ratios_reach_s3_fifos() -> None:
-    """A small run of two loads of tests/bench/eviction.py; a textbook S3-FIFO reaches 0.69 and 0.45."""
-    assert hit_ratio(zipf(0.99, 20_000, 100_000), 2_000) > 0.67
-    assert hit_ratio(zipf_with_scans(0.99, 20_000, 100_000), 2_000) > 0.43
+    """A small run of two loads of tests/bench/eviction.py; a textbook S3-FIFO reaches 0.726 and 0.519."""
+    assert hit_ratio(zipf(0.99, 20_000, 100_000), 2_000) > 0.705
+    assert hit_ratio(zipf_with_scans(0.99, 20_000, 100_000), 2_000) > 0.50
 
 
 def test_the_index_grows_without_losing_a_key() -> None:
