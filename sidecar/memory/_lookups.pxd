@@ -14,11 +14,14 @@ cdef class Lookups:
     cdef public uint32_t now
     cdef public uint64_t wall_ms
     cdef Tier tier
+    cdef uint64_t elsewhere[64]      # hashes of prefetch_item whose first bucket has no such tag: their second is on its way
+    cdef uint32_t elsewhere_count
 
     cdef uint64_t hash_key(self, const uint8_t* key, size_t size) noexcept nogil
     cdef void prefetch_bucket(self, uint64_t key_hash) noexcept nogil
     cdef void prefetch_item(self, uint64_t key_hash) noexcept nogil            # every line of it, up to 1008 bytes
     cdef Probe find_string(self, uint64_t key_hash, const uint8_t* key, uint32_t size, StringView* out) noexcept
     # the layers above use these
+    cdef void chase(self) noexcept nogil
     cdef uint8_t* find_live(self, uint64_t key_hash, const uint8_t* key, uint32_t size, Slot* slot) noexcept
     cdef bint resolve_again(self, uint8_t* item) noexcept

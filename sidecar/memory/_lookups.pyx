@@ -23,6 +23,7 @@ cdef enum:
     SMALLEST_SEGMENT = 4096
     SEGMENTS = 512               # at least so many: those being filled, emptied and kept spare are under 1%
     LEAST_MEMORY = 65536
+    MOST_ELSEWHERE = 64
 
 
 cdef uint32_t segment_bytes_for(uint64_t max_memory) noexcept:
@@ -59,12 +60,15 @@ cdef class Lookups:
         self.tier.rules = table.count
         self.tier.generation += 1
 
+    @cython.final
     cdef uint64_t hash_key(self, const uint8_t* key, size_t size) noexcept nogil:
         return hash_of(&self.tier.index, key, size)
 
+    @cython.final
     cdef void prefetch_bucket(self, uint64_t key_hash) noexcept nogil:
         prefetch(&self.tier.index.buckets[first_bucket(&self.tier.index, key_hash)])
 
+    @cython.final
     cdef void prefetch_item(self, uint64_t key_hash) noexcept nogil:
         """After prefetch_bucket of the same key, with some work between."""
         cdef Bucket* bucket = &self.tier.index.buckets[first_bucket(&self.tier.index, key_hash)]
@@ -73,10 +77,28 @@ cdef class Lookups:
             prefetch_lines(&self.tier.index, slot_value(bucket, lowest_bit(found)))
         else:
             prefetch(&self.tier.index.buckets[second_bucket(&self.tier.index, key_hash)])
+            if self.elsewhere_count < MOST_ELSEWHERE:
+                self.elsewhere[self.elsewhere_count] = key_hash
+                self.elsewhere_count += 1
 
+    @cython.final
+    cdef void chase(self) noexcept nogil:
+        """Prefetch the items that are in their second bucket, a tenth of all, now that these buckets have come."""
+        cdef Bucket* bucket
+        cdef uint32_t i, found
+        for i in range(self.elsewhere_count):
+            bucket = &self.tier.index.buckets[second_bucket(&self.tier.index, self.elsewhere[i])]
+            found = match_tags(bucket.tags, tag_of(self.elsewhere[i]))
+            if found:
+                prefetch_lines(&self.tier.index, slot_value(bucket, lowest_bit(found)))
+        self.elsewhere_count = 0
+
+    @cython.final
     cdef uint8_t* find_live(self, uint64_t key_hash, const uint8_t* key, uint32_t size, Slot* slot) noexcept:
         """The item of a key, its rule of the present patterns; NULL: none, or one past its document's expiry."""
         cdef uint8_t* item
+        if self.elsewhere_count:
+            self.chase()
         if not index_find(&self.tier.index, key_hash, key, size, slot):
             return NULL
         touch(slot)
@@ -88,6 +110,7 @@ cdef class Lookups:
                 return NULL
         return item if age_of(self.now, filled_at_of(item)) < OLDEST_AGE else NULL
 
+    @cython.final
     cdef bint resolve_again(self, uint8_t* item) noexcept:
         """The patterns changed since the item came: ask the policy for its rule. False: it could not say."""
         cdef uint32_t size
@@ -103,6 +126,7 @@ cdef class Lookups:
         item[1] = self.table.pattern_epoch
         return True
 
+    @cython.final
     cdef Probe find_string(self, uint64_t key_hash, const uint8_t* key, uint32_t size, StringView* out) noexcept:
         cdef Slot slot
         cdef uint8_t* item = self.find_live(key_hash, key, size, &slot)

@@ -38,7 +38,12 @@ cdef extern from *:
     static inline void sidecar_prefetch(const void* address) { __builtin_prefetch(address, 0, 3); }
     static inline uint32_t sidecar_load32(const uint8_t* at) { uint32_t v; memcpy(&v, at, 4); return v; }
     static inline uint64_t sidecar_load64(const uint8_t* at) { uint64_t v; memcpy(&v, at, 8); return v; }
-    static inline uint64_t sidecar_load48(const uint8_t* at) { uint64_t v = 0; memcpy(&v, at, 6); return v; }
+    /* Reads 8 bytes: assembling 6 stalls on store forwarding, 15 ns a look-up. Arena and index end in spare bytes. */
+    static inline uint64_t sidecar_load48(const uint8_t* at) {
+        uint64_t v;
+        memcpy(&v, at, 8);
+        return v & 0xFFFFFFFFFFFFULL;
+    }
     static inline void sidecar_store48(uint8_t* at, uint64_t v) { memcpy(at, &v, 6); }
     static inline void sidecar_store32(uint8_t* at, uint32_t v) { memcpy(at, &v, 4); }
     static inline void sidecar_store64(uint8_t* at, uint64_t v) { memcpy(at, &v, 8); }

@@ -54,6 +54,7 @@ cdef class RowLookups(Lookups):
         free(self.absent_rules)
         free(self.loose_plan)
 
+    @cython.final
     cdef int fill_row_view(self, uint8_t* item, uint64_t key_hash, RowView* out) noexcept:
         """All that does not depend on freshness; of a row, or of an absence seen as an empty whole row. -1: no plan."""
         out.item = item
@@ -82,6 +83,7 @@ cdef class RowLookups(Lookups):
         out.whole = out.parts.shape & WHOLE != 0
         return 0
 
+    @cython.final
     cdef Plan* plan_for(self, RowView* row) noexcept:
         """The rules of the row's columns; NULL: the policy could not say."""
         cdef Schema* schema = schema_of(&self.tier, row.parts.schema)
@@ -98,6 +100,7 @@ cdef class RowLookups(Lookups):
         except Exception:
             return NULL
 
+    @cython.final
     cdef Probe find_row(self, uint64_t key_hash, const uint8_t* key, uint32_t size, RowView* out) noexcept:
         cdef Slot slot
         cdef uint8_t* item = self.find_live(key_hash, key, size, &slot)
@@ -130,6 +133,7 @@ cdef class RowLookups(Lookups):
             return USABLE
         return MIXED
 
+    @cython.final
     cdef uint32_t absent_rule(self, uint32_t row_rule, const uint8_t* name, uint32_t size) noexcept:
         """The rule of a field that a row lacks; the row's own where the policy cannot say."""
         cdef uint64_t digest = siphash13(self.absent_seed, row_rule, name, size)
@@ -148,6 +152,7 @@ cdef class RowLookups(Lookups):
         known.rule = rule
         return rule
 
+    @cython.final
     cdef int32_t column_for(self, const RowView* row, const uint8_t* name, uint32_t size, uint32_t guess) noexcept:
         """A name's column, or how the row lacks it."""
         cdef Schema* schema = schema_of(&self.tier, row.schema)
@@ -169,6 +174,7 @@ cdef class RowLookups(Lookups):
         rule = self.absent_rule(row.rule, name, size)
         return ABSENT_COLUMN if rule == row.rule else ABSENT_BY_RULE - <int32_t>rule
 
+    @cython.final
     cdef int columns_of(self, const RowView* row, const Arg* fields, uint32_t count, int32_t* columns) noexcept:
         """The columns of names. Returns 0."""
         cdef uint32_t i
@@ -178,6 +184,7 @@ cdef class RowLookups(Lookups):
             guess = <uint32_t>columns[i] + 1 if columns[i] >= 0 else guess
         return 0
 
+    @cython.final
     cdef const int32_t* listed_columns(self, const RowView* row, const FieldList* fields) noexcept:
         cdef Schema* schema = schema_of(&self.tier, row.schema)
         cdef ListedColumns* listed
@@ -209,6 +216,7 @@ cdef class RowLookups(Lookups):
         listed.columns = columns
         return columns
 
+    @cython.final
     cdef int judge_column(self, const RowView* row, int32_t column, uint32_t* rule, uint32_t* age, bint* absent) noexcept:
         """A field's Freshness, UNKNOWN or FOLLOWS; and through the pointers its rule, age, and whether it is absent."""
         cdef const uint8_t* side
@@ -238,6 +246,7 @@ cdef class RowLookups(Lookups):
             return <int>ERROR_ONLY + 1
         return freshness(age[0], entry_jitter(row.key_hash, limits), limits)
 
+    @cython.final
     cdef int judge_fields(self, RowView* row, const int32_t* columns, uint32_t count, uint8_t* outcomes, Judgement* out) noexcept:
         """Each field's outcome; counted, and staleness handed out for revalidation, only when none misses. Returns 0."""
         cdef uint32_t i, rule, age, run_view, run_age
@@ -289,6 +298,7 @@ cdef class RowLookups(Lookups):
             count_served(self.counters, run_view, <Outcome>run_outcome, run_age, run)
         return 0
 
+    @cython.final
     cdef const uint8_t* column_name(self, const RowView* row, uint32_t column, uint32_t* size) noexcept:
         check(column < row.columns)
         return column_name_of(schema_of(&self.tier, row.schema), &row.parts, column, size)
