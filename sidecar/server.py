@@ -124,7 +124,7 @@ class Server:
 
     def _admit(self, listener: int, fd: int) -> Session | None:
         """A session for a new client, or None after telling it that there are too many."""
-        if len(self.clients) >= self._max_clients or self.health.draining:
+        if len(self.clients) + len(self.poller.lingering) >= self._max_clients or self.health.draining:
             refuse_client(fd)
             return None
         peer, local = prepare_client(fd)
@@ -231,7 +231,7 @@ class Server:
             listener.close()
         self.poller.drain()
         until = self.loop.time() + self.config.drain_timeout
-        while self.clients and self.loop.time() < until:
+        while (self.clients or self.poller.still_sending()) and self.loop.time() < until:
             await asyncio.sleep(0.005)
         if self.clients:
             _log.warning("drain_timed_out", clients=len(self.clients))

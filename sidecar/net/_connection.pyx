@@ -10,6 +10,7 @@ from sidecar.net._sockets cimport sidecar_kernel_holds, sidecar_monotonic_ns
 cdef enum:
     LONG_REPLY = 64              # elements; a longer array is encoded piece by piece as the socket drains
     LARGE_VALUE = 64 * 1024      # bytes; a larger value is not copied through the turn's output
+    UNCOUNTED = 16 * 1024        # bytes of replies that may come behind an open slot before they are counted
     BLOCKED_PAUSE_BYTES = 64 * 1024   # a thousand clients that do not read hold 64 MiB at most, and each that reads gets its next piece in time
 
 
@@ -108,7 +109,7 @@ cdef class Connection:
         if isinstance(reply, LazyArray):
             reply.wake = self.wake
         before = self.slots.queued_bytes - self.slots.open_bytes
-        if self.slots.fill(slot, reply):
+        if self.slots.fill(slot, reply) or self.slots.pending_bytes() > self.accounted_bytes + UNCOUNTED:
             self.poller.mark_dirty(self)
         self.memory.filled_bytes += self.slots.queued_bytes - self.slots.open_bytes - before
 

@@ -27,6 +27,7 @@ cdef class Poller:
     cdef int by_fd_size
     cdef public set connections
     cdef dict listeners                  # descriptor -> accepting
+    cdef readonly dict lingering         # descriptor -> ns until which it may still send what its peer has not yet
     cdef list carried                    # connections with input that waits for the next turn
     cdef list dirty                      # connections whose replies changed outside their part of a turn
     cdef list closing                    # sockets to close at the end of the turn: a descriptor must not be reused within it
@@ -42,8 +43,9 @@ cdef class Poller:
     cdef public size_t output_limit_bytes
     cdef ClientMemory memory             # bound and count of what is held for all connections
     cdef public uint64_t stall_ns        # over the output limit and no byte taken for so long: aborted
+    cdef public uint64_t incomplete_ns   # a request may stay incomplete so long
+    cdef public uint64_t linger_ns       # after its last reply a socket may go on sending so long
     cdef readonly uint64_t turns, aborted_output, aborted_memory
-    cdef public bint draining            # no new commands; connections close as their replies are out
 
     cdef int begin_turn(self) except -1
     cdef int end_turn(self) except -1
@@ -68,4 +70,8 @@ cdef class Poller:
     cdef bint is_free(self, Connection connection, Command* command) except -1
     cdef list arguments_of(self, Command* command)
     cdef Connection biggest_stuck(self)
+    cdef int close_socket(self, int fd) except -1
+    cdef int linger(self, int fd) except -1
+    cdef int discard_input(self, int fd) except -1
+    cdef int end_lingering(self, int fd) except -1
     cdef int resume(self, Connection connection) except -1

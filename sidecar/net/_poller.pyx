@@ -42,7 +42,6 @@ cdef enum:
     SAMPLE_MASK = 63                 # one hit in 64 is timed for the duration histogram
     ACCEPTS_PER_TURN = 128
     RECV_MINIMUM = 4096
-    INCOMPLETE_S = 30                # a request may stay incomplete so long: docs/architecture.md, connections
 
 INTERNAL_ERROR = ErrorReply(b"ERR internal error")
 
@@ -67,6 +66,7 @@ cdef class Poller:
         self.out = ReplyBuffer()
         self.connections = set()
         self.listeners = {}
+        self.lingering = {}
         self.carried = []
         self.dirty = []
         self.closing = []
@@ -74,6 +74,8 @@ cdef class Poller:
         self.output_limit_bytes = 1 << 20
         self.memory = ClientMemory(64 << 20)
         self.stall_ns = 2_000_000_000
+        self.incomplete_ns = 30_000_000_000
+        self.linger_ns = 2_000_000_000
         self.by_fd_size = 1024
         self.by_fd = <PyObject**>calloc(self.by_fd_size, sizeof(PyObject*))
         self.events = <epoll_event*>malloc(MAX_EVENTS * sizeof(epoll_event))
@@ -114,6 +116,8 @@ cdef class Poller:
             if fd >= self.by_fd_size or self.by_fd[fd] == NULL:
                 if fd in self.listeners:
                     accepting.append(fd)
+                elif fd in self.lingering:
+                    self.discard_input(fd)
                 continue
             connection = <Connection>self.by_fd[fd]
             self.note_ready(connection, events, reading)
@@ -130,6 +134,8 @@ cdef class Poller:
             self.accept_all(fd)
             return
         if fd >= self.by_fd_size or self.by_fd[fd] == NULL:
+            if fd in self.lingering:
+                self.discard_input(fd)
             return
         self.begin_turn()
         self.note_ready(<Connection>self.by_fd[fd], EPOLLOUT if writable else EPOLLIN, reading)
@@ -307,11 +313,11 @@ cdef class Poller:
         cdef Command* command
         cdef size_t start
         connection.first_command = self.command_total
+        connection.has_input = False
         if connection.broken or connection.session.closing:
             return 0
         if not connection.session.authenticated:
             limit = 1                               # AUTH changes the limits that the next command is read under
-        connection.has_input = False
         while connection.command_count < limit:
             start = connection.parser.start
             result = connection.parser.next_command()
@@ -540,6 +546,7 @@ cdef class Poller:
 
     cdef int resume(self, Connection connection) except -1:
         connection.paused = False
+        connection.input_ns = 0          # the rest of a request has all its time from now on
         if connection.parser.held_bytes():
             connection.has_input = True
         if connection.has_input:
@@ -719,8 +726,6 @@ cdef class Poller:
                 self.loop.remove_reader(fd)
             if connection.writing:
                 self.loop.remove_writer(fd)
-        if reset:
-            sockets.sidecar_reset_on_close(fd)
         connection.fd = -1
         self.by_fd[fd] = NULL
         self.connections.discard(connection)
@@ -729,12 +734,57 @@ cdef class Poller:
         connection.slots.clear()
         connection.started.clear()
         connection.session.closing = True
+        if reset:
+            sockets.sidecar_reset_on_close(fd)
+        elif not connection.peer_done and sockets.sidecar_kernel_holds(fd) > 0:
+            return self.linger(fd)
+        return self.close_socket(fd)
+
+    cdef int close_socket(self, int fd) except -1:
         if self.in_turn:
             # Only after the turn: an accept within it must not be given the same descriptor
             self.closing.append(fd)
         else:
             sockets.close(fd)
         return 0
+
+    cdef int linger(self, int fd) except -1:
+        """Keep a socket while the system sends its last replies, and read and forget what its peer still sends.
+
+        Input that is unread at a close, or comes after it, makes the system reset the connection and discard what the
+        peer's system does not have yet.
+        """
+        cdef epoll_event event
+        sockets.shutdown(fd, sockets.SHUT_WR)
+        self.lingering[fd] = self.turn_ns + self.linger_ns
+        if self.epoll >= 0:
+            event.events = EPOLLIN
+            event.data.fd = fd
+            sockets.epoll_ctl(self.epoll, sockets.EPOLL_CTL_MOD, fd, &event)
+        else:
+            self.loop.add_reader(fd, self.socket_ready, fd, False)
+        return 0
+
+    cdef int discard_input(self, int fd) except -1:
+        """Before the turn's connections are served: their commands will stand in the scratch that is used here."""
+        cdef ssize_t got = sockets.recv(fd, self.scratch, GROUP * SLICE_BYTES, 0)
+        if got == 0 or got < 0 and errno not in (sockets.EAGAIN, sockets.EWOULDBLOCK, sockets.EINTR):
+            self.end_lingering(fd)
+        return 0
+
+    cdef int end_lingering(self, int fd) except -1:
+        del self.lingering[fd]
+        if self.epoll < 0:
+            self.loop.remove_reader(fd)
+        return self.close_socket(fd)
+
+    def still_sending(self):
+        """How many sockets go on sending after their last reply. Those that are done or out of time are closed."""
+        cdef uint64_t now = sockets.sidecar_monotonic_ns()
+        for fd, until_ns in list(self.lingering.items()):
+            if now > until_ns or sockets.sidecar_kernel_holds(fd) <= 0:
+                self.end_lingering(fd)
+        return len(self.lingering)
 
     def abort(self, Connection connection not None):
         """Reset a connection at once."""
@@ -773,23 +823,23 @@ cdef class Poller:
         self.turn_ns = now
         for connection in list(self.connections):
             if (
-                connection.slots.pending_bytes() > self.output_limit_bytes
+                connection.writing and connection.slots.pending_bytes() > self.output_limit_bytes
                 and now - connection.progress_ns > self.stall_ns and not connection.takes(now)
             ):
                 self.aborted_output += 1
                 self.remove(connection, True)
-            elif connection.input_ns and now - connection.input_ns > INCOMPLETE_S * <uint64_t>1_000_000_000:
+            elif connection.reading and connection.input_ns and now - connection.input_ns > self.incomplete_ns:
                 self.remove(connection, False)
             elif (
                 idle_timeout_ns and now - connection.active_ns > idle_timeout_ns
                 and connection.slots.open_count == 0 and connection.slots.pending_bytes() == 0
             ):
                 self.remove(connection, False)
+        self.still_sending()
 
     def drain(self):
         """Take no further command; each connection closes when its replies are out."""
         cdef Connection connection
-        self.draining = True
         for connection in list(self.connections):
             connection.session.closing = True
             self.mark_dirty(connection)
@@ -799,6 +849,8 @@ cdef class Poller:
         cdef Connection connection
         for connection in list(self.connections):
             self.remove(connection, False)
+        for fd in list(self.lingering):
+            self.end_lingering(fd)
         for fd in list(self.listeners):
             self.unlisten(fd)
         if self.epoll >= 0:

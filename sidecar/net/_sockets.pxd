@@ -85,6 +85,8 @@ cdef extern from * nogil:
     int sidecar_accept(int fd)
     int sidecar_reset_on_close(int fd)
     int64_t sidecar_kernel_holds(int fd)
+    int shutdown(int fd, int how)
+    int SHUT_WR
     uint64_t sidecar_boottime_ns()
     uint64_t sidecar_wall_ms()
     uint64_t sidecar_monotonic_ns()

@@ -3,89 +3,9 @@
 import asyncio
 import socket
 
-import pytest
+from poller_side import read, until
 
-from policies import DEFAULT_POLICY
-from protocol import FieldLists, Session, Status
-from sidecar.commands._hot import HotCommands
-from sidecar.memory import Store
-from sidecar.metrics import Counters
-from sidecar.net._poller import Poller
-
-
-class EchoDispatcher:
-    """Answers ECHO at once, SLOW in a slot that the test fills, BIG with bytes, BUG with an exception."""
-
-    def __init__(self):
-        self.slots = []
-
-    def execute(self, connection, args):
-        name = args[0].upper()
-        if name == b"ECHO":
-            connection.reply(args[1])
-        elif name == b"SLOW":
-            self.slots.append((connection, connection.open_slot()))
-        elif name == b"BIG":
-            connection.reply(b"x" * int(args[1]))
-        elif name == b"QUIT":
-            connection.reply(Status(b"OK"))
-            connection.close_after_replies()
-        else:
-            raise RuntimeError("a bug")
-
-
-class Side:
-    """A poller with an echo dispatcher, and clients connected to it."""
-
-    def __init__(self, use_epoll):
-        loop = asyncio.get_running_loop()
-        counters = Counters()
-        store = Store(8 << 20, DEFAULT_POLICY.compile(None).table, counters)
-        self.lists = FieldLists()
-        self.poller = Poller(loop, HotCommands(store, counters), self.lists, use_epoll)
-        self.dispatcher = self.poller.dispatcher = EchoDispatcher()
-        self.errors = []
-        self.turns_with_slow = 0
-        self.poller.on_error = self.errors.append
-        self.poller.end_of_turn = self.count
-        self.poller.revalidate = lambda keys: None
-        self.clients = []
-
-    def count(self):
-        self.turns_with_slow += 1
-
-    async def connect(self, buffer=None, **session):
-        ours, theirs = socket.socketpair()
-        if buffer:
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        ours.setblocking(False)
-        connection = self.poller.adopt(ours.detach(), Session(1, lists=self.lists, **session))
-        reader, writer = await asyncio.open_connection(sock=theirs, limit=1 << 26)
-        self.clients.append(writer)
-        return connection, reader, writer
-
-    def close(self):
-        self.poller.close()
-        for writer in self.clients:
-            writer.close()
-
-
-@pytest.fixture(params=["epoll", "add_reader"])
-async def side(request):
-    side = Side(request.param == "epoll")
-    yield side
-    side.close()
-
-
-async def read(reader, size):
-    return await asyncio.wait_for(reader.readexactly(size), 10)
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
+from protocol import Session
 
 
 async def test_replies_leave_in_the_order_asked(side):
