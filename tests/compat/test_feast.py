@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow  # Feast is large, and takes seconds to import
 REPOSITORY = Path(__file__).parent / "feast_repo"
 FEAST = python_program("feast 0.67.0", CLIENTS / "feast", "requirements.txt", "drive.py", resp=2, slow=True)
 INT64 = 4  # Feast's number of the type
+KEY_TTL_S = 14 * 86400  # key_ttl_seconds of feature_store.yaml
 TTL_S = 3.0  # conv_rate's; its neighbours live for days
 HOURLY = ["driver_hourly:conv_rate", "driver_hourly:acc_rate"]
 
@@ -104,7 +105,7 @@ def feast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feast]:
 @pytest.fixture(scope="module")
 def policy(feast: Feast) -> str:
     """What `policy import-feast` makes of the repository, with a shorter ttl for one feature."""
-    paths = os.pathsep.join([str(FEAST.home / "lib"), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join(filter(None, [str(FEAST.home / "lib"), os.environ.get("PYTHONPATH")]))
     ended = subprocess.run(
         [sys.executable, "-P", "-m", "sidecar.cli", "policy", "import-feast", str(feast.repository)],
         capture_output=True,
@@ -169,7 +170,7 @@ def forget(sidecar: SidecarProcess) -> None:
 
 
 def test_materialized_features_are_read(feast: Feast, sidecar: SidecarProcess) -> None:
-    """Two views of three drivers, from Parquet; a driver that is not there is all None."""
+    """Two views of three drivers, from Parquet; a driver that is not there is all None. Keys live as Feast says."""
     drivers = [next(_drivers) for _ in range(3)]
     feast.materialize(sidecar, "driver_hourly", *(hourly(each, 1, each / 4, 0.25) for each in drivers))
     feast.materialize(sidecar, "driver_daily", *(daily(each, 1, each * 7, f"Ærø {each}") for each in drivers[:2]))
@@ -179,6 +180,8 @@ def test_materialized_features_are_read(feast: Feast, sidecar: SidecarProcess) -
     assert found["acc_rate"] == [0.25, 0.25, 0.25, None]
     assert found["trips"] == [drivers[0] * 7, drivers[1] * 7, None, None]
     assert found["city"] == [f"Ærø {drivers[0]}", f"Ærø {drivers[1]}", None, None]
+    with redis.Redis(port=sidecar.port) as client:
+        assert KEY_TTL_S - 120 < client.ttl(key_of(drivers[0])) <= KEY_TTL_S
 
 
 def test_late_data_is_ignored(feast: Feast, sidecar: SidecarProcess, driver: int) -> None:

@@ -29,7 +29,7 @@ class Program:
         name: as docs/clients.md names it.
         folder: its sources.
         prepare: commands that install and build in a copy of the folder, once.
-        command: runs it there; host, port, prefix and protocol follow.
+        command: runs it; ``{home}`` is where it was built; host, port, prefix and protocol follow.
         toolchain: what must be on the machine; None: this Python.
         environment: more variables while it runs.
         resp: the protocol it speaks when none is chosen.
@@ -81,8 +81,8 @@ class Program:
     def start(self, arguments: Iterable[str]) -> subprocess.Popen[str]:
         """Run it with its output in pipes; it is prepared."""
         home = self.home
-        command = [part.replace("HOME", str(home)) for part in self.command]
-        environment = {name: value.replace("HOME", str(home)) for name, value in self.environment.items()}
+        command = [part.replace("{home}", str(home)) for part in self.command]
+        environment = {name: value.replace("{home}", str(home)) for name, value in self.environment.items()}
         return subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.PIPE,

@@ -16,8 +16,8 @@ def python_program(name: str, folder: Path, requirements: str, script: str, resp
         name,
         folder,
         prepare=((*install, "--target", "lib", "-r", requirements),),
-        command=(sys.executable, "-S", f"HOME/{script}"),
-        environment={"PYTHONPATH": "HOME/lib"},
+        command=(sys.executable, "-S", f"{{home}}/{script}"),
+        environment={"PYTHONPATH": "{home}/lib"},
         resp=resp,
         slow=slow,
     )
@@ -33,7 +33,7 @@ def redis_py(version: str, script: str, resp: int) -> Program:
 def node_program(name: str, folder: str) -> Program:
     """Packages by their lock file."""
     install = ("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-    return Program(name, CLIENTS / folder, (install,), ("node", "HOME/client.mjs"), NODE, slow=False)
+    return Program(name, CLIENTS / folder, (install,), ("node", "{home}/client.mjs"), NODE, slow=False)
 
 
 def java_program(name: str, folder: str, *properties: str, resp: int) -> Program:
@@ -45,7 +45,7 @@ def java_program(name: str, folder: str, *properties: str, resp: int) -> Program
             (*COPY_JARS, "-DoutputDirectory=lib", *properties),
             ("javac", "-nowarn", "-cp", "lib/*", "-d", "classes", "Client.java"),
         ),
-        command=("java", "-cp", "HOME/classes:HOME/lib/*", "Client"),
+        command=("java", "-cp", "{home}/classes:{home}/lib/*", "Client"),
         toolchain=JAVA,
         resp=resp,
     )
@@ -59,7 +59,7 @@ PROGRAMS = (
     python_program("valkey-glide 2.6.0", CLIENTS / "valkey_glide", "requirements.txt", "client.py", resp=3, slow=True),
     node_program("node-redis 6.3.1", "node_redis"),
     node_program("ioredis 6.0.0", "ioredis"),
-    Program("go-redis 9.22.0", CLIENTS / "go_redis", (("go", "build", "-o", "client", "."),), ("HOME/client",), GO),
+    Program("go-redis 9.22.0", CLIENTS / "go_redis", (("go", "build", "-o", "client", "."),), ("{home}/client",), GO),
     java_program("jedis 7.5.3", "jedis", "-Djedis.version=7.5.3", resp=2),
     java_program("jedis 8.0.2", "jedis", "-Djedis.version=8.0.2", resp=3),
     java_program("lettuce 7.7.0", "lettuce", resp=3),
@@ -67,7 +67,7 @@ PROGRAMS = (
         "redis-rs 1.6.0",
         CLIENTS / "redis_rs",
         (("cargo", "build", "--quiet", "--locked"),),
-        ("HOME/target/debug/redis-rs-client",),
+        ("{home}/target/debug/redis-rs-client",),
         RUST,
         resp=2,
     ),
