@@ -56,7 +56,6 @@ cdef Plan* make_plan(RuleTable table, uint32_t generation, uint32_t row_rule, li
     plan.classes = classes
     plan.class_of = <uint16_t*>(<uint8_t*>plan + sizeof(Plan))
     plan.rules = plan.class_of + columns
-    plan.verdicts = <uint8_t*>(plan.rules + classes)
     for column in range(columns):
         plan.class_of[column] = <uint16_t>distinct[numbers[column]]
     rule = &table.limits[row_rule]

@@ -14,7 +14,6 @@ cdef struct Plan:                # which rules a schema's columns have under one
     uint32_t classes             # distinct rules
     uint16_t* rules              # by class
     uint16_t* class_of           # by column
-    uint8_t* verdicts            # by class: scratch of one judgement
     Limits floor                 # the shortest of each window, the longest jitter: fresh by it = every column is fresh
     Limits whole_floor           # the same with the row's own rule, which its list of fields has: for whole rows
     uint32_t last_ticks          # the longest error window: older = nothing of the row is of use
@@ -105,7 +104,7 @@ cdef inline int32_t column_named(const Schemas* schemas, const Schema* schema, c
 
 
 cdef inline uint64_t plan_bytes(uint32_t columns, uint32_t classes) noexcept nogil:
-    return sizeof(Plan) + 2 * <uint64_t>columns + 3 * <uint64_t>classes
+    return sizeof(Plan) + 2 * (<uint64_t>columns + classes)
 
 
 cdef inline Plan* plan_of(const Schema* schema, uint32_t row_rule, uint32_t generation) noexcept nogil:
