@@ -1,6 +1,7 @@
 """Wakes many waiters at their deadlines with one timer for all whose deadlines share a millisecond."""
 
 from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -8,22 +9,35 @@ from sidecar.clock import Clock
 
 Item = TypeVar("Item")
 _SLOT_NS = 1_000_000
+YOUNG_SLOTS = 64  # at least so many milliseconds: most requests have been answered by then
 PER_STEP = 100  # woken in one step of the loop: each is a few microseconds, no step is to take 1 ms
 
 
 class Alarms(Generic[Item]):
     """Calls ``on_due`` with each item at, or up to 2 ms after, its time.
 
-    An item cannot be taken out again: whoever is no longer interested says so in its own state. It is held until
-    its time comes.
+    An item cannot be taken out again: whoever is no longer interested says so in its own state. Most are answered
+    long before their time, and held until then they would be the largest thing in memory: a minute's write deadline
+    kept a minute's writes. So each slot is looked through once, when it is YOUNG_SLOTS old.
+
+    Args:
+        is_over: whether an item need not be woken any more; None: they are held until their time.
     """
 
-    __slots__ = ("_clock", "_last_at_ns", "_last_items", "_loop", "_on_due", "_slots")
+    __slots__ = ("_clock", "_is_over", "_last_at_ns", "_last_items", "_loop", "_on_due", "_slots", "_young")
 
-    def __init__(self, loop: AbstractEventLoop, clock: Clock, on_due: Callable[[Item], None]) -> None:
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        clock: Clock,
+        on_due: Callable[[Item], None],
+        is_over: Callable[[Item], bool] | None = None,
+    ) -> None:
         self._loop = loop
         self._clock = clock
         self._on_due = on_due
+        self._is_over = is_over
+        self._young: deque[int] = deque()
         self._slots: dict[int, list[Item]] = {}
         self._last_at_ns = -1  # requests of one turn come with one deadline
         self._last_items: list[Item] = []
@@ -38,8 +52,17 @@ class Alarms(Generic[Item]):
         if items is None:
             items = self._slots[slot] = []
             self._arm(slot)
+            self._young.append(slot)
+            if len(self._young) > YOUNG_SLOTS:
+                self._look_through(self._young.popleft())
         items.append(item)
         self._last_at_ns, self._last_items = at_ns, items
+
+    def _look_through(self, slot: int) -> None:
+        """Let go of items that are over."""
+        items = self._slots.get(slot)
+        if items is not None and self._is_over is not None:
+            items[:] = [item for item in items if not self._is_over(item)]
 
     def _arm(self, slot: int) -> None:
         # whole milliseconds, rounded up: that is what uvloop's timers know, a shorter one would come early and spin

@@ -68,7 +68,7 @@ class ReadThrough:
         self._batcher = Batcher(loop, clock, origin, limiter, counters, self._depart, self._land)
         self._singleflight = Singleflight(loop, clock, turn, coherence, self._batcher.add, max_waiting)
         self._revalidation = Revalidation(loop, clock, turn, store, numbers, self._singleflight, self._failing)
-        self._deadlines: Alarms[Waiter] = Alarms(loop, clock, self._on_deadline)
+        self._deadlines: Alarms[Waiter] = Alarms(loop, clock, self._on_deadline, _is_answered)
         invalidation = Invalidation(loop, store, coherence)
         self.invalidate = invalidation.invalidate
         self.invalidate_match = invalidation.invalidate_match
@@ -297,3 +297,7 @@ class ReadThrough:
         retry_at_ns = self._turn.now_ns() + self._numbers.row(key).read_error_backoff_ms * 1_000_000
         self._failing.failed(key, retry_at_ns, cause)
         return retry_at_ns
+
+
+def _is_answered(waiter: Waiter) -> bool:
+    return waiter.then is None

@@ -39,11 +39,18 @@ Then = Callable[[WriteAnswer], None]
 
 
 class _Submitted:
-    """A write that was submitted. ``then`` None: it was answered; ``in_the_air``: the origin may have it."""
+    """A write that was submitted.
 
-    __slots__ = ("deadline", "in_the_air", "mark", "then", "write")
+    Attributes:
+        then: None: it was answered.
+        in_the_air: the origin may have it.
+        write: deleted once it has ended: our alarm holds on to us until the deadline, and values may be large.
+    """
+
+    __slots__ = ("deadline", "in_the_air", "key", "mark", "then", "write")
 
     def __init__(self, write: Write, then: Then, deadline: Deadline, mark: Mark) -> None:
+        self.key = write.key
         self.write = write
         self.then: Then | None = then
         self.deadline = deadline
@@ -91,7 +98,7 @@ class Writes:
         self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order
         self._waiting = 0  # submitted and not sent
         self._flush_is_due = False
-        self._deadlines: Alarms[_Submitted] = Alarms(loop, clock, self._on_deadline)
+        self._deadlines: Alarms[_Submitted] = Alarms(loop, clock, self._on_deadline, _is_answered)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
     def submit(self, write: Write, then: Then, deadline: Deadline | None = None) -> None:
@@ -141,7 +148,7 @@ class Writes:
             submitted = queue.popleft()
             if submitted.then is None:  # its deadline passed before it could be sent
                 continue
-            key = submitted.write.key
+            key = submitted.key
             if key in own:
                 batch.append(submitted)
             elif key in behind:
@@ -195,15 +202,16 @@ class Writes:
             try:
                 self._show(submitted, answer, sent_tick)
             except Exception as error:  # our bug: the write's outcome stands, memory forgets
-                self._store.drop(submitted.write.key)
+                self._store.drop(submitted.key)
                 self._loop.call_exception_handler({"message": "a write could not be shown", "exception": error})
-        keys = dict.fromkeys(submitted.write.key for submitted in batch)
+        keys = dict.fromkeys(submitted.key for submitted in batch)
         for key in keys:
             self._queue.extendleft(reversed(self._behind.pop(key)))  # older than any write of the key in the queue
         if self._queue:
             self._flush_soon()
         for submitted, answer in zip(batch, answers, strict=True):
             then, submitted.then = submitted.then, None
+            del submitted.write
             if then is not None:
                 self._tell(then, answer)
         for key in keys:
@@ -239,7 +247,8 @@ class Writes:
         if submitted.in_the_air:
             self._tell(then, UNKNOWN)
             return
-        key = submitted.write.key
+        key = submitted.key
+        del submitted.write
         self._waiting -= 1
         self._coherence.end_write(key, submitted.mark)
         self._coherence.show(key)
@@ -252,3 +261,7 @@ class Writes:
             then(answer)
         except Exception as error:
             self._loop.call_exception_handler({"message": "a writer failed on its answer", "exception": error})
+
+
+def _is_answered(submitted: _Submitted) -> bool:
+    return submitted.then is None

@@ -4,7 +4,7 @@ import pytest
 from virtual_loop import VirtualLoop
 
 from sidecar.clock import ManualClock, ceil_tick
-from sidecar.fetch.alarms import Alarms
+from sidecar.fetch.alarms import YOUNG_SLOTS, Alarms
 from sidecar.fetch.errors import unavailable_error, write_error
 from sidecar.fetch.failing_rows import MAX_ROWS, FailingRows
 from sidecar.fetch.quarantine import MAX_KEYS, Quarantine
@@ -87,6 +87,24 @@ def test_an_alarm_may_be_set_while_it_rings():
     alarms.add(at_ns, 0)
     loop.settle()
     assert rung == [2, 1, 0, 0]
+
+
+def test_alarms_let_go_of_what_is_over():
+    """An answered request is not held until a deadline that may be a minute away; the others still ring."""
+    loop = VirtualLoop()
+    rung: list[bytearray] = []
+    alarms: Alarms[bytearray] = Alarms(loop, loop.clock, rung.append, is_over=lambda item: bool(item))
+    items = [bytearray() for _ in range(1000)]
+    for number, item in enumerate(items):
+        alarms.add(loop.clock.now_ns() + 60_000_000_000, item)
+        if number % 10:
+            item += b"over"
+        loop.settle(0.001)
+    held = sum(map(len, alarms._slots.values()))
+    assert 100 <= held <= 100 + 2 * YOUNG_SLOTS
+    loop.settle(61)
+    assert len(rung) >= 100
+    assert [item for item in rung if not item] == items[::10]
 
 
 class CountingClock(ManualClock):
