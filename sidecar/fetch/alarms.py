@@ -1,6 +1,6 @@
 """Wakes many waiters at their deadlines with one timer for all whose deadlines share a millisecond."""
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, TimerHandle
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -24,7 +24,7 @@ class Alarms(Generic[Item]):
         is_over: whether an item need not be woken any more; None: they are held until their time.
     """
 
-    __slots__ = ("_clock", "_is_over", "_last_at_ns", "_last_items", "_loop", "_on_due", "_slots", "_young")
+    __slots__ = ("_clock", "_is_over", "_last_at_ns", "_last_items", "_loop", "_on_due", "_slots", "_timers", "_young")
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Alarms(Generic[Item]):
         self._is_over = is_over
         self._young: deque[int] = deque()
         self._slots: dict[int, list[Item]] = {}
+        self._timers: dict[int, TimerHandle] = {}
         self._last_at_ns = -1  # requests of one turn come with one deadline
         self._last_items: list[Item] = []
 
@@ -59,21 +60,26 @@ class Alarms(Generic[Item]):
         self._last_at_ns, self._last_items = at_ns, items
 
     def _look_through(self, slot: int) -> None:
-        """Let go of items that are over."""
+        """Let go of items that are over, and of the timer where that leaves none."""
         items = self._slots.get(slot)
-        if items is not None and self._is_over is not None:
-            items[:] = [item for item in items if not self._is_over(item)]
+        if items is None or self._is_over is None:
+            return
+        items[:] = [item for item in items if not self._is_over(item)]
+        if not items and items is not self._last_items:
+            del self._slots[slot]
+            self._timers.pop(slot).cancel()
 
     def _arm(self, slot: int) -> None:
         # whole milliseconds, rounded up: that is what uvloop's timers know, a shorter one would come early and spin
         delay_ms = max(0, -(-(slot * _SLOT_NS - self._clock.now_ns()) // _SLOT_NS))
-        self._loop.call_later(delay_ms / 1000, self._ring, slot)
+        self._timers[slot] = self._loop.call_later(delay_ms / 1000, self._ring, slot)
 
     def _ring(self, slot: int) -> None:
         if self._clock.now_ns() < slot * _SLOT_NS:  # the loop's clock runs ahead of ours by its resolution
             self._arm(slot)
             return
         items = self._slots.pop(slot)
+        del self._timers[slot]
         if items is self._last_items:
             self._last_at_ns = -1
         self._wake(items, 0)

@@ -96,14 +96,13 @@ def test_alarms_let_go_of_what_is_over():
     alarms: Alarms[bytearray] = Alarms(loop, loop.clock, rung.append, is_over=lambda item: bool(item))
     items = [bytearray() for _ in range(1000)]
     for number, item in enumerate(items):
-        alarms.add(loop.clock.now_ns() + 60_000_000_000, item)
+        alarms.add(loop.clock.now_ns() + 60_000_000_000 + number * 1_000_000, item)
         if number % 10:
             item += b"over"
-        loop.settle(0.001)
     held = sum(map(len, alarms._slots.values()))
     assert 100 <= held <= 100 + 2 * YOUNG_SLOTS
+    assert len(alarms._slots) <= held
     loop.settle(61)
-    assert len(rung) >= 100
     assert [item for item in rung if not item] == items[::10]
 
 
