@@ -1,4 +1,4 @@
-"""The servers that a benchmark compares: each is started on a free port, pinned to a core, loaded and stopped by handle."""
+"""The servers that a benchmark compares: each is started on free ports, pinned to a core and stopped by its handle."""
 
 import os
 import shutil
@@ -7,67 +7,94 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-KEYS, ROWS, FIELDS = 1_000_000, 20_000, 100
+from dataset import HASHES, STRINGS, Client
+
+SERVER_CORE, GENERATOR_CORE = 0, 1
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-POLICY = "version: 1\ndefaults: {ttl: 1d, jitter: 10%, deadline: 10s}\nfeature_views:\n  - {name: rows, keys: 'row:{id}', ttl: 1d}\n"
+START_S = 20.0
+POLICY = """version: 1
+defaults: {ttl: 1d, jitter: 10%, deadline: 10s, write_deadline: 10s}
+feature_views:
+  - {name: keys, keys: "key:{id}", ttl: 1d}
+  - {name: rows, keys: "row:{id}", ttl: 1d, features: {"f000*": {ttl: 20h, stale_while_revalidate: 1m}}}
+"""
 
 
 class Target:
-    """A running server. ``cpu_s`` is the user and system time of its processes."""
+    """A running server.
+
+    Attributes:
+        install: the command that installs it where ``is_installed`` says no.
+        has_unix: it listens on ``unix_path`` too.
+        processes: its own first; ``cpu_s`` counts them all.
+    """
 
     name = "target"
+    install = ""
+    has_unix = True
 
-    def __init__(self, core: int) -> None:
-        self.core = core
-        self.port = free_port()
+    def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sidecar-bench-"))
-        self.unix_path = str(self.folder / "redis.sock")
-        self.processes = [self.spawn(command) for command in self.commands()]
-        self.wait_until_ready()
+        self.port = free_port()
+        self.unix_path = str(self.folder / "socket")
+        self.processes: list[subprocess.Popen[bytes]] = []
+        try:
+            self.start()
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
 
-    def commands(self) -> list[list[str]]:
-        """The command lines to start."""
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Whether it can be started here."""
+        return True
+
+    def command(self) -> list[str]:
+        """The command line that starts it."""
         raise NotImplementedError
 
-    def spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        """Start one process on the target's core; its output goes to a file that is shown when it does not start."""
-        with open(self.folder / "log", "ab") as log:
-            return subprocess.Popen(
-                ["taskset", "-c", str(self.core), *command], stdout=log, stderr=log, cwd=self.folder
-            )
+    def start(self) -> None:
+        """Start its process."""
+        self.spawn(self.command())
 
-    def wait_until_ready(self, timeout_s: float = 10) -> None:
+    def spawn(self, command: list[str]) -> None:
+        """Start a process on the servers' core; its output goes to a file that is shown when it does not start."""
+        with open(self.folder / "log", "ab") as log:
+            pinned = ["taskset", "-c", str(SERVER_CORE), *command]
+            self.processes.append(subprocess.Popen(pinned, stdout=log, stderr=log, cwd=self.folder))
+
+    def wait_until_ready(self) -> None:
         """Return once it answers PING."""
-        until = time.monotonic() + timeout_s
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
-                    client.sendall(b"PING\r\n")
-                    if client.recv(16).startswith(b"+PONG"):
-                        return
-            except OSError:
-                pass
+        until = time.monotonic() + START_S
+        while not answers_ping(self.port):
             if time.monotonic() > until or any(process.poll() is not None for process in self.processes):
                 raise RuntimeError(f"{self.name} did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
-            time.sleep(0.05)
+            time.sleep(0.02)
+
+    def load(self) -> None:
+        """Store the data, then read every item once, so that each is a hit."""
+        with Client(self.port) as client:
+            for data in (STRINGS, HASHES):
+                client.store(data)
+                client.read(data)
 
     def cpu_s(self) -> float:
-        """CPU time used so far, in steps of 10 ms."""
+        """User and system time used so far, in steps of 10 ms."""
         total = 0
         for process in self.processes:
             fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
         return total / TICKS_PER_S
 
-    def anonymous_bytes(self) -> int:
-        """Anonymous memory resident now."""
+    def memory_bytes(self, which: str) -> int:
+        """Resident memory of its own process now; ``which`` is a line of /proc/PID/status: VmRSS, RssAnon."""
         for line in Path(f"/proc/{self.processes[0].pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
+            if line.startswith(which + ":"):
                 return int(line.split()[1]) * 1024
-        raise RuntimeError("no RssAnon")
+        raise RuntimeError(f"no {which} of {self.name}")
 
     def stop(self) -> None:
         """Stop the processes and remove their files."""
@@ -76,37 +103,60 @@ class Target:
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def load(self) -> None:
-        """Store the data, then read every item once, so that each is a hit."""
-        with socket.create_connection(("127.0.0.1", self.port)) as client:
-            for batch in (*writes(), *reads()):
-                pipeline(client, batch)
-
 
 class Redis(Target):
     """redis-server without persistence."""
 
     name = "redis"
+    install = "apt-get install redis-server"
+    options: tuple[str, ...] = ()
 
-    def commands(self) -> list[list[str]]:
-        return [
-            ["redis-server", "--port", str(self.port), "--unixsocket", self.unix_path, "--save", "", "--appendonly", "no"]
-        ]
+    @classmethod
+    def is_installed(cls) -> bool:
+        return shutil.which("redis-server") is not None
+
+    def command(self) -> list[str]:
+        where = ["--port", str(self.port), "--unixsocket", self.unix_path]
+        return ["redis-server", *where, "--save", "", "--appendonly", "no", *self.options]
 
 
 class Sidecar(Target):
-    """The installed feature-sidecar over memory://, all policies and metrics on."""
+    """The installed feature-sidecar, all policies and metrics on."""
 
     name = "sidecar"
     origin = "memory://"
+    policy = POLICY
+    options: tuple[str, ...] = ("--max-memory", "512MiB")
 
-    def commands(self) -> list[list[str]]:
-        (self.folder / "policy.yaml").write_text(POLICY)
-        return [
-            [sys.executable, "-m", "sidecar.cli", "serve", "--listen", f"tcp://127.0.0.1:{self.port}",
-             "--listen", f"unix://{self.unix_path}", "--admin", "127.0.0.1:0", "--origin", self.origin,
-             "--policy", str(self.folder / "policy.yaml"), "--max-memory", "512MiB"]
-        ]  # fmt: skip
+    def command(self) -> list[str]:
+        (self.folder / "policy.yaml").write_text(self.policy)
+        self.admin_port = free_port()
+        return [*self.program(), "serve", "--listen", f"tcp://127.0.0.1:{self.port}",
+                "--listen", f"unix://{self.unix_path}", "--admin", f"127.0.0.1:{self.admin_port}",
+                "--origin", self.origin, "--policy", str(self.folder / "policy.yaml"), *self.options]  # fmt: skip
+
+    def program(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, "-Im", "sidecar.cli"]
+
+
+class EmptyServer(Target):
+    """A C program that answers with canned bytes: what the sockets alone cost."""
+
+    name = "empty server"
+
+    def command(self) -> list[str]:
+        return [str(compiled("empty_server", self.folder)), str(self.port), self.unix_path]
+
+    def load(self) -> None:
+        pass
+
+
+def compiled(name: str, folder: Path) -> Path:
+    """Compile one of the C programs beside this file into a folder."""
+    binary = folder / name
+    subprocess.run(["cc", "-O2", "-o", str(binary), str(Path(__file__).with_name(f"{name}.c")), "-lm"], check=True)
+    return binary
 
 
 def free_port() -> int:
@@ -116,49 +166,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def command(*arguments: bytes) -> bytes:
-    """A request in RESP."""
-    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%b\r\n" % (len(a), a) for a in arguments)
-
-
-def key(number: int) -> bytes:
-    """A string key of 24 bytes."""
-    return b"key:%020d" % number
-
-
-def row(number: int) -> bytes:
-    """A hash key of 24 bytes."""
-    return b"row:%020d" % number
-
-
-def writes() -> Iterator[list[bytes]]:
-    """The data set: 24-byte keys with 64-byte values, rows of 100 fields with 5-byte names and 8-byte values."""
-    for first in range(0, KEYS, 500):
-        yield [command(b"SET", key(n), b"%064d" % n) for n in range(first, first + 500)]
-    for first in range(0, ROWS, 50):
-        yield [
-            command(b"HSET", row(n), *(part for f in range(FIELDS) for part in (b"f%04d" % f, b"v%07d" % (n + f))))
-            for n in range(first, first + 50)
-        ]
-
-
-def reads() -> Iterator[list[bytes]]:
-    """Every item once."""
-    for first in range(0, KEYS, 500):
-        yield [command(b"MGET", *(key(n) for n in range(first, first + 500)))]
-    for first in range(0, ROWS, 50):
-        yield [command(b"HGETALL", row(n)) for n in range(first, first + 50)]
-
-
-def pipeline(client: socket.socket, requests: list[bytes]) -> None:
-    """Send requests and read a reply to each; an error reply ends the benchmark."""
-    import hiredis
-
-    client.sendall(b"".join(requests))
-    reader, missing = hiredis.Reader(), len(requests)
-    while missing:
-        reader.feed(client.recv(1 << 20))
-        while missing and (reply := reader.gets()) is not False:
-            if isinstance(reply, hiredis.ReplyError):
-                raise RuntimeError(f"while loading: {reply}")
-            missing -= 1
+def answers_ping(port: int) -> bool:
+    """Whether a server on this port answers PING."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as client:
+            client.sendall(b"*1\r\n$4\r\nPING\r\n")  # nutcracker knows no inline commands
+            return client.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
