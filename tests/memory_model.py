@@ -126,11 +126,9 @@ class MemoryModel:
             del self.items[key]
         return True
 
-    def set_busy(self, key: bytes, busy: bool) -> bool:
-        item = self.find(key)
-        if item is not None:
-            item.busy = busy
-        return item is not None
+    def set_busy(self, key: bytes, busy: bool) -> None:
+        if key in self.items:
+            self.items[key].busy = busy
 
     def lookup(
         self, key: bytes, fields: tuple[bytes, ...] | None, window: int, reserved: Iterable[bytes] | None = None

@@ -88,7 +88,7 @@ class MemoryTier(Protocol):
     def drop_fields(self, key: bytes, fields: tuple[bytes, ...]) -> object:
         """Forget these fields of a row; an item that is not a row is forgotten altogether."""
 
-    def set_busy(self, key: bytes, busy: bool) -> object:
+    def set_busy(self, key: bytes, busy: bool) -> None:
         """Send the hot path's lookups of the key to Python, or no longer."""
 
     def clear_refreshing(self, key: bytes) -> None:

@@ -184,14 +184,17 @@ cdef class Writes(RowLookups):
 
     cdef uint8_t* find_for_write(self, bytes key, Slot* slot) noexcept:
         """The item of a key whatever its freshness; NULL: none, or one past its expiry."""
-        cdef uint32_t size = <uint32_t>PyBytes_GET_SIZE(key)
-        cdef uint8_t* item
-        if not index_find(&self.tier.index, self.hash_key(data_of(key), size), data_of(key), size, slot):
-            return NULL
-        item = self.tier.arena.base + (slot_value(slot.bucket, slot.number) & OFFSET_MASK)
-        if item[0] & EXPIRES and expiry_of(item) <= self.wall_ms:
+        cdef uint8_t* item = self.find_any(key, slot)
+        if item == NULL or item[0] & EXPIRES and expiry_of(item) <= self.wall_ms:
             return NULL
         return item if age_of(self.now, filled_at_of(item)) < OLDEST_AGE else NULL
+
+    cdef uint8_t* find_any(self, bytes key, Slot* slot) noexcept:
+        """The item of a key, expired or not; NULL: none."""
+        cdef uint32_t size = <uint32_t>PyBytes_GET_SIZE(key)
+        if not index_find(&self.tier.index, self.hash_key(data_of(key), size), data_of(key), size, slot):
+            return NULL
+        return self.tier.arena.base + (slot_value(slot.bucket, slot.number) & OFFSET_MASK)
 
     def install(self, bytes key not None, answer, uint32_t filled_at, uint32_t row_rule, covers=None):
         """Keep an origin's answer, sent for at filled_at (ticks).
@@ -313,15 +316,13 @@ cdef class Writes(RowLookups):
     def set_busy(self, bytes key not None, bint busy):
         """Mark or unmark a key whose writer is at work: look-ups of the hit path then ask the origin.
 
-        Returns:
-            Whether the key is here. An item that comes later must be marked again.
+        An item that is not here yet must be marked when it comes. One past its expiry is marked too: what replaces it
+        takes the mark over, and the wall clock may be set back.
         """
         cdef Slot slot
-        cdef uint8_t* item = self.find_for_write(key, &slot)
-        if item == NULL:
-            return False
-        item[0] = item[0] | BUSY if busy else item[0] & ~BUSY
-        return True
+        cdef uint8_t* item = self.find_any(key, &slot)
+        if item != NULL:
+            item[0] = item[0] | BUSY if busy else item[0] & ~BUSY
 
     def clear_refreshing(self, bytes key not None):
         """A revalidation ended without an answer: the next stale hit may hand out another."""

@@ -178,8 +178,8 @@ def hot_path_is_not_warned(schedule: Schedule) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(schedule.store, name)
 
-        def set_busy(self, key: bytes, busy: bool) -> bool:
-            return False
+        def set_busy(self, key: bytes, busy: bool) -> None:
+            """Nobody is warned."""
 
     schedule.path.coherence._store = NeverBusy()
 

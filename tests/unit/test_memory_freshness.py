@@ -194,7 +194,7 @@ def test_a_busy_key_stays_busy_through_other_writes(other: str) -> None:
     """The hot path asks the origin while a writer is at work, whatever is installed meanwhile."""
     store = make_store()
     store.install(b"user:1", Found(ROW), NOW, 0)
-    assert store.set_busy(b"user:1", True)
+    store.set_busy(b"user:1", True)
     if other == "install":
         store.install(b"user:1", Found({b"bb": b"x"}, False), NOW, 0, covers=(b"bb",))
     elif other == "overlay":
@@ -207,6 +207,29 @@ def test_a_busy_key_stays_busy_through_other_writes(other: str) -> None:
     assert store.lookup(b"user:1", (b"a", b"bb"), 0, {b"bb"}) is None
     store.set_busy(b"user:1", False)
     assert probe_row(store, b"user:1", [b"a"])[2] == [b"1"]
+
+
+def test_a_busy_mark_does_not_outlive_its_write_though_the_item_expires_meanwhile() -> None:
+    """A write that began before the document's expiry and failed after it leaves no mark to the next fill."""
+    store = make_store()
+    store.install(b"k", Found(b"v", True, WALL_MS + 100), NOW, 0)
+    store.set_busy(b"k", True)
+    store.set_time(NOW + 20, WALL_MS + 200)
+    store.set_busy(b"k", False)
+    store.install(b"k", Found(b"new"), NOW + 20, 0)
+    assert store.lookup(b"k") == Found(b"new")
+
+
+def test_a_busy_mark_is_set_on_what_is_expired_now() -> None:
+    """A wall clock that is set back revives an item: not for the hot path, while a write of it is under way."""
+    store = make_store()
+    store.install(b"k", Found(b"v", True, WALL_MS + 100), NOW, 0)
+    store.set_time(NOW, WALL_MS + 200)
+    store.set_busy(b"k", True)
+    store.set_time(NOW, WALL_MS)
+    assert store.lookup(b"k") is None
+    store.set_busy(b"k", False)
+    assert store.lookup(b"k") == Found(b"v", True, WALL_MS + 100)
 
 
 def test_the_wrong_kind_is_told_only_while_fresh() -> None:
