@@ -43,7 +43,7 @@ class Side:
         counters = Counters()
         store = Store(8 << 20, DEFAULT_POLICY.compile(None).table, counters)
         self.lists = FieldLists()
-        self.poller = Poller(loop, HotCommands(store, counters), self.lists, use_epoll)
+        self.poller = Poller(loop, HotCommands(store, counters), self.lists, use_epoll=use_epoll)
         self.dispatcher = self.poller.dispatcher = EchoDispatcher()
         self.errors: list[BaseException] = []
         self.turns_with_slow = 0

@@ -1,0 +1,22 @@
+"""What goes back to clients: sending, pausing who does not read, and the bounds of memory."""
+from libc.stdint cimport uint64_t
+from protocol._writer cimport ReplyBuffer
+from sidecar.net._connection cimport Connection
+from sidecar.net._socket_set cimport SocketSet
+
+
+cdef class Output(SocketSet):
+    cdef ReplyBuffer out                 # replies of the connection whose part of the turn it is
+    cdef list carried                    # connections with input that waits for the next turn
+    cdef list dirty                      # connections whose replies changed outside their part of a turn
+    cdef bint flush_scheduled, turn_scheduled
+    cdef public size_t output_limit_bytes
+    cdef public uint64_t stall_ns        # over the output limit and no byte taken for so long: aborted
+    cdef public uint64_t incomplete_ns   # a request may stay incomplete so long
+    cdef readonly uint64_t aborted_output, aborted_memory
+
+    cdef int flush(self, Connection connection) except -1
+    cdef int account(self, Connection connection) except -1
+    cdef int resume(self, Connection connection) except -1
+    cdef int carry(self, Connection connection) except -1
+    cdef Connection biggest_stuck(self)
