@@ -1,17 +1,27 @@
 """What must happen whether or not requests come: expiry, compaction, stalled clients, changed files.
 
 Each step is bounded in CPU time by its own cap, so that none shows in a hit's latency; what one leaves, the next
-takes. When the memory tier has much to do, steps come more often.
+takes.
 """
 
 import asyncio
 from collections.abc import Callable
+
+from sidecar.clock import Clock, ceil_tick
+from sidecar.memory import Store
 
 EXPIRY_INTERVAL_S = 0.05
 EXPIRY_ITEMS = 1000  # looked at per step: well under 1 ms
 COMPACTION_BYTES = 256 * 1024  # moved per step
 CLIENTS_INTERVAL_S = 0.5
 FILES_INTERVAL_S = 0.25  # a changed policy applies within a second
+
+
+def maintain_memory(store: Store, clock: Clock) -> None:
+    """One step of expiry and compaction, at the time that it is: without requests nobody else tells the store."""
+    store.set_time(ceil_tick(clock.now_ns()), clock.wall_ms())
+    store.expire_step(EXPIRY_ITEMS)
+    store.compact_step(COMPACTION_BYTES)
 
 
 class Periodic:

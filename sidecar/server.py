@@ -24,11 +24,10 @@ from sidecar.health import Health
 from sidecar.logs import configure, logger
 from sidecar.maintenance import (
     CLIENTS_INTERVAL_S,
-    COMPACTION_BYTES,
     EXPIRY_INTERVAL_S,
-    EXPIRY_ITEMS,
     FILES_INTERVAL_S,
     Periodic,
+    maintain_memory,
 )
 from sidecar.memory import Store
 from sidecar.metrics import Counters
@@ -169,15 +168,11 @@ class Server:
     def _start_periodic(self) -> None:
         files = self._check_files()
         for interval_s, call in (
-            (EXPIRY_INTERVAL_S, self._maintain_memory),
+            (EXPIRY_INTERVAL_S, partial(maintain_memory, self.store, self.clock)),
             (CLIENTS_INTERVAL_S, lambda: self.poller.sweep(int(self.config.idle_timeout * 1e9))),
             (FILES_INTERVAL_S, files),
         ):
             self._periodic.append(Periodic(self.loop, interval_s, call, self._report))
-
-    def _maintain_memory(self) -> None:
-        self.store.expire_step(EXPIRY_ITEMS)
-        self.store.compact_step(COMPACTION_BYTES)
 
     def _check_files(self) -> Callable[[], None]:
         """What looks whether the policy or a secret changed."""
