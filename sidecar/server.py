@@ -86,6 +86,7 @@ class Server:
         self.misses = MissPathCounters(self.origin.name)
         path = build_miss_path(self.loop, self.clock, self.store, self.origin, self.policy, self.counters, self.misses)
         self.reads, self.writes = path.reads, path.writes
+        self._end_of_turn = path.departure.now  # all misses leave as one fetch_many, all writes as one write_many
         self.policy.on_change(self._policy_changed)
 
     def _build_client_side(self) -> None:
@@ -115,11 +116,6 @@ class Server:
         self.poller.revalidate = self.reads.revalidate
         self.poller.on_connect = self._admit
         self.poller.on_error = self._report
-
-    def _end_of_turn(self) -> None:
-        """All misses of a turn leave as one fetch_many, all its writes as one write_many."""
-        self.writes.flush()
-        self.reads.flush()
 
     def _admit(self, listener: int, fd: int) -> Session | None:
         """A session for a new client, or None after telling it that there are too many."""

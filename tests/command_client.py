@@ -72,11 +72,15 @@ class OriginWrites:
         self.origin, self.clock = origin, clock
         self.waiting: list[tuple[Any, Any]] = []
         self.submitted: list[Any] = []
+        self.begun: list[tuple[bytes, ...]] = []
         self.instead: dict[bytes, Any] = {}  # key -> the answer given in place of the origin's
 
     def submit(self, write: Any, then: Any, deadline: Deadline | None = None) -> None:
         self.submitted.append(write)
         self.waiting.append((write, then))
+
+    def begin(self, keys: tuple[bytes, ...]) -> None:
+        self.begun.append(keys)
 
     async def apply(self, write: Any) -> Any:
         return self._apply(write)

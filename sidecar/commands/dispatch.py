@@ -194,7 +194,7 @@ class Dispatcher:
             self._add_command(entry.family, 1)
             entry = self._inside_exec.get(entry, entry)
             calls.append((entry, args, (args[1],) if entry.key_is_first else entry.keys_of(args)))
-        return transactions.Transaction(session, calls, self._locks, self._perform).begin()
+        return transactions.Transaction(session, calls, self._locks, services.writes, self._perform).begin()
 
     def _refuse(self, session: Any, entry: Entry | None, args: list[bytes]) -> ErrorReply:
         """A command that is unknown or has the wrong number of arguments."""

@@ -17,6 +17,7 @@ from sidecar.commands.later import PENDING, Later
 from sidecar.commands.locks import Locks
 from sidecar.commands.order import Order, Ticket
 from sidecar.commands.services import Handler, Services
+from sidecar.fetch import Writes
 
 QUEUE_MAX_BYTES = 64 * 1024 * 1024  # one client's queue; the default of --max-client-memory
 
@@ -90,21 +91,35 @@ class Transaction:
 
     Args:
         commands: entry, arguments and keys of each.
+        writes: begins those that were submitted before.
         perform: starts one command.
     """
 
-    __slots__ = ("_commands", "_keys", "_left", "_locks", "_order", "_replies_bytes", "_results", "_session", "later")
+    __slots__ = (
+        "_commands",
+        "_keys",
+        "_left",
+        "_locks",
+        "_order",
+        "_replies_bytes",
+        "_results",
+        "_session",
+        "_writes",
+        "later",
+    )
 
     def __init__(
         self,
         session: Any,
         commands: list[tuple[Any, list[bytes], tuple[bytes, ...]]],
         locks: Locks,
+        writes: Writes,
         perform: Callable[[Ticket], None],
     ) -> None:
         self._session = session
         self._commands = commands
         self._locks = locks
+        self._writes = writes
         self._order = Order(perform)
         self._keys = tuple(dict.fromkeys(key for _, _, keys in commands for key in keys))
         self._results: list[Reply] = [None] * len(commands)
@@ -120,6 +135,7 @@ class Transaction:
         return self.later if self.later.reply is PENDING else self.later.reply
 
     def _run(self) -> None:
+        self._writes.begin(self._keys)  # others' writes come before ours: our reads must not be from before those
         for slot, (entry, args, keys) in enumerate(self._commands):
             self._order.submit(Ticket(self._order, entry, self._session, args, keys, self, slot))
 

@@ -21,6 +21,7 @@ class Batcher:
     """Sends flights in batches and hands each its answer.
 
     Args:
+        leave_soon: has ``flush`` called at the end of the turn.
         depart: told of each flight at the moment it is sent; False: nobody wants it any more, it is left out.
         land: given each flight's answer, Failed included, exactly once.
     """
@@ -32,6 +33,7 @@ class Batcher:
         origin: Origin,
         limiter: Limiter,
         counters: MissPathCounters,
+        leave_soon: Callable[[], None],
         depart: Callable[[Flight], bool],
         land: Callable[[Flight, OriginAnswer], None],
     ) -> None:
@@ -40,20 +42,19 @@ class Batcher:
         self._origin = origin
         self._limiter = limiter
         self._counters = counters
+        self._leave_soon = leave_soon
         self._depart = depart
         self._land = land
         self._queue: deque[Flight] = deque()
-        self._flush_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
     def add(self, flight: Flight) -> None:
         """Let ``flight`` leave with the next batch."""
         self._queue.append(flight)
-        self._flush_soon()
+        self._leave_soon()
 
     def flush(self) -> None:
         """Send what was gathered, as far as there are places."""
-        self._flush_is_due = False
         queue = self._queue
         while queue and self._limiter.try_acquire():
             batch: list[Flight] = []
@@ -68,11 +69,6 @@ class Batcher:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self._counters.waiting = len(queue)
-
-    def _flush_soon(self) -> None:
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            self._loop.call_soon(self.flush)
 
     async def _fetch(self, batch: list[Flight]) -> None:
         """Ask the origin, give the place back, land every flight."""
@@ -95,7 +91,7 @@ class Batcher:
             self._counters.batch("read", took_ns / 1e9)
             self._limiter.release(answers is not None, took_ns)
             if self._queue:
-                self._flush_soon()
+                self._leave_soon()
             if answers is None:
                 self._counters.request("read", outcome, len(batch))
                 answers = [failure] * len(batch)

@@ -7,8 +7,8 @@ resurrect an old value, and whoever was told that a write is done sees it.
 What can break the rule, and what stops it:
 
 - A fill sent before a write lands after it. Each key has a *generation* (in a fixed striped array: it must outlive
-  the write, but costs no memory per key). A write bumps it at its start and at its end; a fill remembers the
-  generation it was sent under and neither installs nor takes on readers under another.
+  the write, but costs no memory per key). A write bumps it at its start, which is when it is sent, and at its end;
+  a fill remembers the generation it was sent under and neither installs nor takes on readers under another.
 - A fill lands while a write is under way, with the old value or the new: nobody knows. A write is *marked* from
   start to end with the fields it reserves; a fill that covers any of them is not installed, and the reserved fields
   are not read from memory. The other fields of the row are.

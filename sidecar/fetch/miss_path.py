@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sidecar.clock import Clock
 from sidecar.fetch.coherence import STRIPES, Coherence
+from sidecar.fetch.departure import Departure
 from sidecar.fetch.lookup_counter import LookupCounter
 from sidecar.fetch.memory_tier import MemoryTier
 from sidecar.fetch.policy_numbers import PolicyHolder, PolicyNumbers
@@ -21,12 +22,13 @@ BATCHES_AT_ONCE = 64  # of up to 1,000 documents each; a batch that hangs holds 
 
 
 class MissPath(NamedTuple):
-    """The parts that others talk to."""
+    """The parts that others talk to. ``departure.now`` ends a turn."""
 
     reads: ReadThrough
     writes: Writes
     coherence: Coherence
     quarantine: Quarantine
+    departure: Departure
 
 
 def build_miss_path(
@@ -46,6 +48,7 @@ def build_miss_path(
     coherence = Coherence(store, stripes)
     turn = TurnClock(loop, clock, store)
     numbers = PolicyNumbers(policy)
+    departure = Departure(loop)
     reads = ReadThrough(
         loop,
         clock,
@@ -57,6 +60,7 @@ def build_miss_path(
         read_limiter or BoundedLimiter(BATCHES_AT_ONCE),
         lookups,
         counters,
+        departure.soon,
         max_waiting,
     )
 
@@ -77,7 +81,9 @@ def build_miss_path(
         quarantine,
         write_limiter or BoundedLimiter(BATCHES_AT_ONCE),
         counters,
+        departure.soon,
         reads.write_ended,
         max_waiting,
     )
-    return MissPath(reads, writes, coherence, quarantine)
+    departure.of(writes.flush, reads.flush)
+    return MissPath(reads, writes, coherence, quarantine, departure)

@@ -38,6 +38,7 @@ class ReadThrough:
     Args:
         lookups: the counters of lookups_total; this side counts the misses.
         limiter: places at the origin, one a batch.
+        leave_soon: has ``flush`` called at the end of the turn.
         max_waiting: rows that may wait to be asked for; beyond, OVERLOADED.
     """
 
@@ -53,6 +54,7 @@ class ReadThrough:
         limiter: Limiter,
         lookups: LookupCounter,
         counters: MissPathCounters,
+        leave_soon: Callable[[], None],
         max_waiting: int,
     ) -> None:
         self._loop = loop
@@ -65,7 +67,7 @@ class ReadThrough:
         self._memory = MemoryReads(store, coherence, numbers)
         self._delivery = Delivery(loop, turn, self._memory, numbers, lookups)
         self._failing = FailingRows()
-        self._batcher = Batcher(loop, clock, origin, limiter, counters, self._depart, self._land)
+        self._batcher = Batcher(loop, clock, origin, limiter, counters, leave_soon, self._depart, self._land)
         self._singleflight = Singleflight(loop, clock, turn, coherence, self._batcher.add, max_waiting)
         self._revalidation = Revalidation(loop, clock, turn, store, numbers, self._singleflight, self._failing)
         self._deadlines: Alarms[Waiter] = Alarms(loop, clock, self._on_deadline, _is_answered)

@@ -1,12 +1,15 @@
 """Writes: all of a turn leave as one ``write_many``; those on one key in order, one batch of them at a time.
 
 A reply is the origin's word. Memory follows the origin: what a write reserves is not read from memory from the
-moment it is submitted until its outcome is known, then it is what was written, or gone.
+moment it is sent until its outcome is known, then it is what was written, or gone. Until it is sent the write has not
+begun, and memory goes on answering: without that every second GET of a hot key that many clients write took the long
+way (95% GET, 5% SET, zipf: 3.5 us an operation instead of 1.8).
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 
 from sidecar.clock import Clock, floor_tick
 from sidecar.fetch.alarms import Alarms
@@ -43,18 +46,19 @@ class _Submitted:
 
     Attributes:
         then: None: it was answered.
+        mark: None: it has not begun.
         in_the_air: the origin may have it.
         write: deleted once it has ended: our alarm holds on to us until the deadline, and values may be large.
     """
 
     __slots__ = ("deadline", "in_the_air", "key", "mark", "then", "write")
 
-    def __init__(self, write: Write, then: Then, deadline: Deadline, mark: Mark) -> None:
+    def __init__(self, write: Write, then: Then, deadline: Deadline) -> None:
         self.key = write.key
         self.write = write
         self.then: Then | None = then
         self.deadline = deadline
-        self.mark = mark
+        self.mark: Mark | None = None
         self.in_the_air = False
 
 
@@ -62,6 +66,7 @@ class Writes:
     """The write side of the miss path.
 
     Args:
+        leave_soon: has ``flush`` called at the end of the turn.
         write_ended: told of each key when a write of it has ended and memory shows it.
         limiter: places at the origin, one a batch.
         max_waiting: writes that may wait to be sent; beyond, OVERLOADED.
@@ -79,6 +84,7 @@ class Writes:
         quarantine: Quarantine,
         limiter: Limiter,
         counters: MissPathCounters,
+        leave_soon: Callable[[], None],
         write_ended: Callable[[bytes], None],
         max_waiting: int,
     ) -> None:
@@ -92,12 +98,12 @@ class Writes:
         self._quarantine = quarantine
         self._limiter = limiter
         self._counters = counters
+        self._leave_soon = leave_soon
         self._write_ended = write_ended
         self._max_waiting = max_waiting
         self._queue: deque[_Submitted] = deque()
         self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order
         self._waiting = 0  # submitted and not sent
-        self._flush_is_due = False
         self._deadlines: Alarms[_Submitted] = Alarms(loop, clock, self._on_deadline, _is_answered)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
@@ -109,17 +115,16 @@ class Writes:
             deadline: None: the policy's write deadline. Past it the outcome is Unknown, or Refused(NOT_SENT) where
                 it had not been sent.
         """
-        key = write.key
         if deadline is None:
-            deadline = self._turn.deadline(self._numbers.row(key).write_deadline_ms)
+            deadline = self._turn.deadline(self._numbers.row(write.key).write_deadline_ms)
         if self._waiting >= self._max_waiting:
             self._tell(then, Refused(Refusal.NOT_SENT, Cause.OVERLOADED))
             return
-        submitted = _Submitted(write, then, deadline, self._coherence.begin_write(key, reserved_by(write)))
+        submitted = _Submitted(write, then, deadline)
         self._waiting += 1
         self._queue.append(submitted)
         self._deadlines.add(deadline.at_ns, submitted)
-        self._flush_soon()
+        self._leave_soon()
 
     async def apply(self, write: Write) -> WriteAnswer:
         """``submit`` and wait. Being cancelled does not take the write back."""
@@ -127,9 +132,22 @@ class Writes:
         self.submit(write, lambda answer: None if future.done() else future.set_result(answer))
         return await future
 
+    def begin(self, keys: Iterable[bytes]) -> None:
+        """Let the writes of ``keys`` that wait to be sent begin already: a read that comes now may not pass them."""
+        if not self._waiting:
+            return
+        keys = frozenset(keys)
+        behind = [self._behind[key] for key in keys & self._behind.keys()]
+        for submitted in chain(self._queue, *behind):
+            if submitted.mark is None and submitted.then is not None and submitted.key in keys:
+                self._begin(submitted)
+
+    def _begin(self, submitted: _Submitted) -> None:
+        write = submitted.write
+        submitted.mark = self._coherence.begin_write(write.key, reserved_by(write))
+
     def flush(self) -> None:
         """The turn is over: all its writes leave as one batch, as far as there are places."""
-        self._flush_is_due = False
         while self._queue and self._limiter.try_acquire():
             batch = self._take_batch()
             if not batch:
@@ -158,14 +176,11 @@ class Writes:
                 behind[key] = []
                 batch.append(submitted)
         for submitted in batch:
+            if submitted.mark is None:
+                self._begin(submitted)
             submitted.in_the_air = True
         self._waiting -= len(batch)
         return batch
-
-    def _flush_soon(self) -> None:
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            self._loop.call_soon(self.flush)
 
     async def _apply(self, batch: list[_Submitted]) -> None:
         """Hand a batch to the origin, then settle every write of it."""
@@ -208,7 +223,7 @@ class Writes:
         for key in keys:
             self._queue.extendleft(reversed(self._behind.pop(key)))  # older than any write of the key in the queue
         if self._queue:
-            self._flush_soon()
+            self._leave_soon()
         for submitted, answer in zip(batch, answers, strict=True):
             then, submitted.then = submitted.then, None
             del submitted.write
@@ -221,6 +236,7 @@ class Writes:
         """What the outcome of one write does to memory."""
         write = submitted.write
         key = write.key
+        assert submitted.mark is not None  # it was sent
         may_install = self._coherence.end_write(key, submitted.mark)
         if answer.__class__ is Applied:
             rule = self._numbers.row(key).rule
@@ -240,20 +256,22 @@ class Writes:
                 self._counters.request("write", outcome, number)
 
     def _on_deadline(self, submitted: _Submitted) -> None:
-        """Time is up: not sent is certain, in the air is unknown, and its mark stays until the origin is done."""
+        """Time is up: not sent is certain; in the air is unknown, and its mark stays until the origin is done."""
         then, submitted.then = submitted.then, None
         if then is None:
             return
         if submitted.in_the_air:
             self._tell(then, UNKNOWN)
             return
-        key = submitted.key
         del submitted.write
         self._waiting -= 1
-        self._coherence.end_write(key, submitted.mark)
-        self._coherence.show(key)
+        key, mark = submitted.key, submitted.mark
+        if mark is not None:
+            self._coherence.end_write(key, mark)
+            self._coherence.show(key)
         self._tell(then, Refused(Refusal.NOT_SENT, Cause.TIMEOUT))
-        self._write_ended(key)
+        if mark is not None:
+            self._write_ended(key)
 
     def _tell(self, then: Then, answer: WriteAnswer) -> None:
         """One who raises costs the others nothing."""

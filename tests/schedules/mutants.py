@@ -66,6 +66,14 @@ def no_start_bump(schedule: Schedule) -> None:
     coherence.begin_write = begin_without_bump
 
 
+def writes_begin_at_their_end(schedule: Schedule) -> None:
+    """Until its answer comes nobody hears of a write."""
+    coherence = schedule.path.coherence
+    begin_write, end_write = coherence.begin_write, coherence.end_write
+    coherence.begin_write = lambda key, reserved: frozenset({b"a", b"b", b"c"}) if reserved is None else reserved
+    coherence.end_write = lambda key, reserved: end_write(key, begin_write(key, reserved))
+
+
 def older_flights_are_joined(schedule: Schedule) -> None:
     """Readers share any flight in the air that covers what they ask."""
     schedule.path.coherence.is_current = lambda fill: True
@@ -192,6 +200,7 @@ def first_write_clears_the_warning(schedule: Schedule) -> None:
 MUTANTS: dict[str, Callable[[Schedule], None]] = {
     "no bump at a write's start": no_start_bump,
     "no bump at a write's end": no_end_bump,
+    "writes begin at their end": writes_begin_at_their_end,
     "fills ignore the generation": _ignores("written"),
     "fills ignore writes under way": _ignores("writer"),
     "fills ignore other fills": _ignores("overlap"),

@@ -66,6 +66,7 @@ class DicedOrigin(Origin):
     Attributes:
         applied: write -> the version that it made, for acknowledged writes.
         ever_failed: a read failed, so that stale-if-error answers are to be expected.
+        in_the_air: key -> the writes that were sent and not answered, with when.
     """
 
     name = "diced"
@@ -75,6 +76,7 @@ class DicedOrigin(Origin):
         self.histories: dict[bytes, History] = {}
         self.applied: dict[int, int] = {}
         self.ever_failed = False
+        self.in_the_air: dict[bytes, list[tuple[Write, int]]] = {}
         self._expiries: dict[bytes, tuple[int, bool]] = {}  # -> epoch ms, whether the version was born with it
         self._loop = loop
         self._clock = loop.clock
@@ -134,6 +136,15 @@ class DicedOrigin(Origin):
         return answers
 
     async def write_many(self, writes: Sequence[Write], deadline: Deadline) -> list[WriteAnswer]:
+        for write in writes:
+            self.in_the_air.setdefault(write.key, []).append((write, self._clock.ns))
+        try:
+            return await self._write_many(writes, deadline)
+        finally:
+            for key in {write.key for write in writes}:  # two batches never hold one key
+                del self.in_the_air[key]
+
+    async def _write_many(self, writes: Sequence[Write], deadline: Deadline) -> list[WriteAnswer]:
         dice = self._dice
         first_s, second_s = dice.delay_s(), dice.delay_s()
         left_s = deadline.remaining_s(self._clock.ns)

@@ -102,6 +102,18 @@ def test_no_other_connection_touches_the_keys_of_an_exec_in_between(bench):
     assert other.ask("GET k") == b"$6\r\ntheirs\r\n"
 
 
+def test_writes_of_others_that_wait_to_be_sent_begin_before_an_exec(bench):
+    """Else its reads would show what was before a write that comes before its own. Of its keys, once it has them."""
+    one, other = bench.client(), bench.client()
+    for command in ("MULTI", "GET a", "EXEC"):
+        one.line(command)
+    for command in ("MULTI", "GET a", "SET b 1", "EXEC"):
+        other.line(command)
+    assert bench.writes.begun == [(b"a",)]
+    bench.reads.complete()
+    assert bench.writes.begun == [(b"a",), (b"a", b"b")]
+
+
 def test_two_execs_with_the_same_keys_in_another_order_do_not_deadlock(bench):
     """All keys are asked for at once: the second runs after the first."""
     one, other = bench.client(), bench.client()

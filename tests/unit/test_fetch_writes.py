@@ -85,6 +85,7 @@ def test_a_reader_shares_no_flight_that_is_older_than_a_write_under_way():
     old = world.ask(b"k")
     world.now()
     world.write(SetValue(b"k", b"new"))
+    world.now()
     new = world.ask(b"k")
     world.pass_s(0.1)
     assert (old, new) == ([Found(b"old")], [Found(b"new")])
@@ -115,6 +116,7 @@ def test_what_a_write_reserves_is_not_read_from_memory_and_the_rest_is():
     world.behind_our_back(HashSet(b"h", {b"a": b"1", b"b": b"2"}))
     world.fill(b"h")
     world.write(HashSet(b"h", {b"a": b"9"}))
+    world.now()
     assert world.memory(b"h", b"a") is None
     assert world.memory(b"h", b"a", b"b") is None
     assert world.memory(b"h") is None
@@ -124,8 +126,68 @@ def test_what_a_write_reserves_is_not_read_from_memory_and_the_rest_is():
     assert world.memory(b"h").value == {b"a": b"9", b"b": b"2"}
     assert world.reads.kind(b"h") == b"hash"
     world.write(Delete(b"h"))
+    world.now()
     assert world.memory(b"h", b"b") is None
     assert len(world.origin.reads) == 1
+
+
+def test_a_write_begins_when_it_is_sent():
+    """Until then memory answers for what it will change, also while it waits behind another write of its key."""
+    world = World()
+    world.behind_our_back(SetValue(b"k", b"old"))
+    world.fill(b"k")
+    world.write(SetValue(b"k", b"1"))
+    assert world.memory(b"k") == Found(b"old")
+    world.now()
+    assert world.memory(b"k") is None
+    world.write(SetValue(b"k", b"2"))
+    seen = []
+    world.writes.submit(SetValue(b"k", b"3"), lambda answer: seen.append((answer, world.memory(b"k"))))
+    world.pass_s(0.0015)
+    assert [write.value for batch in world.origin.writes for write in batch] == [b"1", b"2", b"3"]
+    assert world.memory(b"k") is None
+    world.pass_s(0.1)
+    assert seen == [(SET, Found(b"3"))]
+    assert len(world.origin.reads) == 1
+
+
+def test_a_write_may_be_told_to_begin_before_it_is_sent():
+    """In the queue or behind another; writes of other keys do not; the end of the one before does not end it."""
+    world = World(write_limiter=BoundedLimiter(1))
+    for key in (b"k", b"other"):
+        world.behind_our_back(SetValue(key, b"old"))
+        world.fill(key)
+    world.write(SetValue(b"k", b"1"))
+    world.now()
+    world.write(SetValue(b"k", b"2"))
+    world.write(SetValue(b"other", b"1"))
+    world.now()  # there is no place for them
+    world.writes.begin((b"k", b"absent"))
+    assert len(world.coherence.marks[b"k"]) == 2
+    assert world.memory(b"other") == Found(b"old")
+    world.origin.delay_s = None
+    world.pass_s(0.01)
+    assert world.memory(b"k") is None
+    world.origin.answer_next()
+    world.now()
+    assert world.memory(b"k") == Found(b"2")
+    assert not world.coherence.marks
+
+
+def test_what_waits_behind_a_write_in_the_air_can_begin_too():
+    """It is in no queue then."""
+    world = World()
+    world.origin.delay_s = None
+    world.write(SetValue(b"k", b"1"))
+    world.now()
+    late = world.write(SetValue(b"k", b"2"), deadline=Deadline.after(10, world.clock.now_ns()))
+    world.now()
+    world.writes.begin((b"k",))
+    world.writes.begin((b"k",))
+    assert len(world.coherence.marks[b"k"]) == 2
+    world.pass_s(0.02)
+    assert late == [Refused(Refusal.NOT_SENT, Cause.TIMEOUT)]
+    assert len(world.coherence.marks[b"k"]) == 1
 
 
 def test_reserved_fields_are_not_served_while_the_origin_fails_either():
@@ -355,10 +417,20 @@ def test_places_to_wait_are_given_back():
         assert late == [[Refused(Refusal.NOT_SENT, Cause.TIMEOUT)]] * 2
 
 
+def test_a_reader_does_not_wait_for_a_write_that_waits_for_a_place():
+    """It has not begun."""
+    world = World(write_limiter=BoundedLimiter(0))
+    world.write(SetValue(b"k", b"v"))
+    world.ask(b"k")
+    world.now()
+    assert len(world.origin.reads) == 1
+
+
 def test_a_reader_that_waits_for_a_write_is_let_go_when_that_is_not_sent():
-    """No need to wait for its own patience to end."""
+    """One that was told to begin, and never was sent: no need to wait for its own patience to end."""
     world = World(write_limiter=BoundedLimiter(0))
     world.write(SetValue(b"k", b"v"), deadline=Deadline.after(10, world.clock.now_ns()))
+    world.writes.begin((b"k",))
     world.ask(b"k")
     world.pass_s(0.009)
     assert world.origin.reads == []
@@ -466,4 +538,5 @@ def test_a_write_beside_another_closes_what_a_fill_brought_between_them():
     world.fill(b"h", b"b")
     assert world.store.lookup(b"h", (b"b",)) == Found({b"b": b"2"}, False)
     world.write(Delete(b"h"))
+    world.writes.begin((b"h",))
     assert world.store.lookup(b"h", (b"b",)) is None
