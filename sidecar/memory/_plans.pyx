@@ -75,8 +75,6 @@ cdef Plan* make_plan(RuleTable table, uint32_t generation, uint32_t row_rule, li
             plan.view = MIXED_VIEWS
         plan.last_ticks = max(plan.last_ticks, rule.error_ticks)
         narrow(&plan.floor, rule)
-    plan.whole_floor = plan.floor
-    narrow(&plan.whole_floor, &table.limits[row_rule])   # the list's own freshness
     return plan
 
 

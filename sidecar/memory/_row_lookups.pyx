@@ -126,7 +126,7 @@ cdef class RowLookups(Lookups):
         out.list_fresh = out.whole and freshness(out.age_ticks, entry_jitter(key_hash, rule), rule) == FRESH
         if out.plan.has_timestamps or rule.flags & FEAST_ROW or out.view == MIXED_VIEWS or out.parts.shape & SIDE_MIXED:
             return MIXED
-        floor = &out.plan.whole_floor if out.whole else &out.plan.floor
+        floor = &out.plan.floor
         jitter = entry_jitter(key_hash, floor)
         if <uint64_t>out.age_ticks + jitter < floor.fresh_ticks:
             out.outcome = HIT

@@ -15,7 +15,6 @@ cdef struct Plan:                # which rules a schema's columns have under one
     uint16_t* rules              # by class
     uint16_t* class_of           # by column
     Limits floor                 # the shortest of each window, the longest jitter: fresh by it = every column is fresh
-    Limits whole_floor           # the same with the row's own rule, which its list of fields has: for whole rows
     uint32_t last_ticks          # the longest error window: older = nothing of the row is of use
     bint has_timestamps          # a column is FEAST_TIMESTAMP
 

@@ -10,6 +10,7 @@ from memory_tier import NOW, make_store, pass_ticks
 
 from sidecar.memory import Store
 from sidecar.memory._audit import audit
+from sidecar.memory._inspection import probe_row
 from sidecar.origins.base import ABSENT, Found
 
 FOREVER = [(1 << 30, 1 << 30, 1 << 30, 1 << 30, 0, 0, 0)]
@@ -204,6 +205,18 @@ def test_names_past_their_share_go_inline() -> None:
     store.overlay(answered[-1], {b"new": b"x", next(iter(rows[answered[-1]])): None}, NOW, 0)
     assert store.lookup(answered[-1], (b"new",)) == Found({b"new": b"x"}, False)
     audit(store)
+
+
+def test_names_and_remembered_columns_are_counted() -> None:
+    """A list of names weighs what its names do, and so does a field list's columns."""
+    store = make_lasting(1 << 20)
+    before = store.memory_used
+    names = [b"%0100d" % number for number in range(20)]
+    store.install(b"row", Found(dict.fromkeys(names, b"")), NOW, 0)
+    after = store.memory_used - store.segment_bytes
+    assert 2_000 < after - before < 4_000
+    probe_row(store, b"row", names * 40, list_id=3)
+    assert store.memory_used - store.segment_bytes - after >= 4 * 800
 
 
 def test_schemas_of_dropped_rows_make_room_for_new_ones() -> None:

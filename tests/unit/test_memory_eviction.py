@@ -79,7 +79,7 @@ def test_drop_matching_misses_nothing_though_items_move_meanwhile() -> None:
         while position is not None:
             position = store.drop_matching(lambda key: key.startswith(b"old:"), 200, position)
             steps += 1
-            for _ in range(chance.randrange(60)):
+            for _ in range(chance.choice((0, 0, 600)) if added < 6_000 else 0):
                 store.install(b"new:%d" % added, Found(b"v"), NOW, 0)
                 added += 1
         assert steps > 10 and added > 500

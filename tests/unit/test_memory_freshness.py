@@ -107,6 +107,40 @@ def test_a_partial_row_knows_only_what_it_was_told() -> None:
     assert store.lookup_some(b"user:1", (b"a", b"b", b"bb")) == {b"a": b"1", b"b": None}
 
 
+def test_a_field_older_than_its_row_is_judged_by_its_own_age() -> None:
+    """A late part of an older read: its field goes stale first, though the row is fresh."""
+    store = make_store()
+    store.install(b"user:1", Found({b"a": b"1", b"bb": b"2"}), NOW, 0)
+    store.install(b"user:1", Found({b"a": b"old"}, False), NOW - 350, 0, covers=(b"a",))
+    assert probe_row(store, b"user:1", [b"bb"])[1] == ["hit"]
+    assert probe_row(store, b"user:1", [b"a", b"bb"])[1:3] == (["stale", "hit"], [b"old", b"2"])
+
+
+def test_remembered_columns_know_whole_rows_from_partial_ones() -> None:
+    """Two rows of one schema under one field list: what the whole one lacks is absent, the other's unknown."""
+    store = make_store()
+    fields = [b"a", b"bb", b"nope", b"b"]
+    store.install(b"user:1", Found({b"a": b"1", b"bb": b"2"}), NOW, 0)
+    store.install(b"user:2", Found({b"a": b"3", b"bb": b"4"}, False), NOW, 0)
+    for _ in range(2):
+        assert probe_row(store, b"user:1", fields, list_id=9)[2] == [b"1", b"2", None, None]
+        assert probe_row(store, b"user:2", fields, list_id=9)[2] is None
+    assert store.schemas == 1
+
+
+def test_remembered_columns_follow_a_reload() -> None:
+    """An absent field under a remembered list is judged by the rule that it has now."""
+    rules = Rules([], 0, lambda key: 0, lambda row_rule, name: 0)
+    limits = [(300, 300, 300, 20, 0, 0, 0), (5, 5, 5, 5, 0, 0, 0)]
+    store = make_store(limits=limits, rules=rules)
+    store.install(b"row", Found({b"a": b"1"}), NOW - 10, 0)
+    fields = [b"a", b"nope", b"other", b"a"]
+    assert probe_row(store, b"row", fields, list_id=9)[2] == [b"1", None, None, b"1"]
+    rules.field_rule_of = lambda row_rule, name: 1 if name == b"nope" else 0
+    store.use_table(RuleTable(limits, 2, 0, rules))
+    assert probe_row(store, b"row", fields, list_id=9)[2] is None
+
+
 def test_hgetall_wants_a_fresh_list() -> None:
     """A stale row still answers HMGET; HGETALL only while the list of fields is fresh, or the origin fails."""
     store = make_store()
