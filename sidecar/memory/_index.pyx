@@ -8,7 +8,7 @@ from sidecar.memory._machine cimport OFFSET_MASK, check, give_back, prefetch, re
 cdef enum:
     FIRST_BUCKETS = 64       # 4 KiB to begin with
     FULL = 86                # percent: above it probes and displacements grow fast (PERFORMANCE: 89% at home at 85%)
-    FULL_IN_WALK = 94        # growth moves items behind a walk, so it waits for the walk's end while it can
+    FULL_IN_WALK = 91        # growth moves items behind a walk, so it waits for the walk's end while it can
     CROWDED = 7              # the second candidate is used only when the first holds as many: then 11% of look-ups read two lines
 
 

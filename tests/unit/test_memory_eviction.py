@@ -84,5 +84,6 @@ def test_drop_matching_misses_nothing_though_items_move_meanwhile() -> None:
                 added += 1
         assert steps > 10 and added > 500
         assert [key for key in store.items(0, 1 << 20)[1] if key.startswith(b"old:")] == []
-        assert sum(key.startswith(b"key:") for key in store.items(0, 1 << 20)[1]) >= 2_995
+        kept = sum(key.startswith(b"key:") for key in store.items(0, 1 << 20)[1])
+        assert kept >= 3_000 - store.evictions["index"] > 2_980
         audit(store)
