@@ -16,7 +16,8 @@ cdef class SocketSet:
     cdef PyObject** by_fd                # borrowed: `connections` owns
     cdef int by_fd_size
     cdef public set connections
-    cdef dict listeners                  # descriptor -> accepting
+    cdef dict listeners                  # descriptor -> the timer by which it is listened to again, None while it is
+    cdef bint starved                    # connections wait that the system has no descriptor or memory for; was reported
     cdef readonly dict lingering         # descriptor -> ns until which it may still send what its peer has not yet
     cdef list closing                    # sockets to close at the end of the turn: a descriptor must not be reused within it
     cdef bint in_turn
@@ -26,6 +27,7 @@ cdef class SocketSet:
     cdef public uint64_t linger_ns       # after its last reply a socket may go on sending so long
 
     cdef int watch(self, Connection connection, bint reading, bint writing) except -1
+    cdef int ignore(self, int listener) except -1
     cdef int accept_all(self, int listener) except -1
     cdef int remove(self, Connection connection, bint reset) except -1
     cdef int close_socket(self, int fd) except -1

@@ -18,6 +18,7 @@ cdef class SocketSet:
     def __cinit__(self, loop, *_, bint use_epoll=True):
         self.loop = loop
         self.connections = set()
+        self.starved = False
         self.listeners = {}
         self.lingering = {}
         self.closing = []
@@ -64,7 +65,7 @@ cdef class SocketSet:
     def listen(self, int fd):
         """Accept from a listening, non-blocking socket."""
         cdef epoll_event event
-        self.listeners[fd] = True
+        self.listeners[fd] = None
         if self.epoll >= 0:
             event.events = EPOLLIN
             event.data.fd = fd
@@ -75,13 +76,21 @@ cdef class SocketSet:
 
     def unlisten(self, int fd):
         """Accept no more from this socket; the caller closes it."""
-        cdef epoll_event event
-        if self.listeners.pop(fd, None) is None:
+        if fd not in self.listeners:
             return
-        if self.epoll >= 0:
-            sockets.epoll_ctl(self.epoll, sockets.EPOLL_CTL_DEL, fd, &event)
+        timer = self.listeners.pop(fd)
+        if timer is None:
+            self.ignore(fd)
         else:
-            self.loop.remove_reader(fd)
+            timer.cancel()
+
+    cdef int ignore(self, int listener) except -1:
+        cdef epoll_event event
+        if self.epoll >= 0:
+            sockets.epoll_ctl(self.epoll, sockets.EPOLL_CTL_DEL, listener, &event)
+        else:
+            self.loop.remove_reader(listener)
+        return 0
 
     cdef int accept_all(self, int listener) except -1:
         """Accept what waits, a bounded number; without descriptors or memory, try again a little later."""
@@ -91,11 +100,14 @@ cdef class SocketSet:
             if fd >= 0:
                 self.admit(listener, fd)
             elif errno in (sockets.EMFILE, sockets.ENFILE, sockets.ENOBUFS, sockets.ENOMEM):
-                self.on_error(OSError(errno, "cannot accept a connection: accepting again in 100 ms"))
-                self.unlisten(listener)
-                self.loop.call_later(0.1, self.listen, listener)
+                if not self.starved:
+                    self.starved = True
+                    self.on_error(OSError(errno, "cannot accept connections: trying every 100 ms until all that wait are accepted"))
+                self.ignore(listener)
+                self.listeners[listener] = self.loop.call_later(0.1, self.listen, listener)
                 return 0
             elif errno not in (sockets.EINTR, sockets.ECONNABORTED):
+                self.starved = False
                 return 0
         return 0
 
