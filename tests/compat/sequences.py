@@ -154,7 +154,7 @@ class Dice(random.Random):
         at = self.randint(0, len(command) - 1)
         if command[at] in self.keys or at == 0 or command[0] == b"HSCAN":
             return [*command, b"spoiled"]  # a written key without the prefix would outlive the sequence
-        return [*command[:at], self.choice([b"NX", b"XX", b"junk", b"", b"1"]), *command[at + 1 :]]
+        return [*command[:at], self.choice([b"NX", b"XX", b"junk", b"", b"-1"]), *command[at + 1 :]]
 
     def short_lives(self) -> list[Command]:
         """The last commands of a phase: keys and fields that are gone before the next one."""

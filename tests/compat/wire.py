@@ -1,9 +1,11 @@
 """Raw RESP over a socket: bytes out, bytes in, replies cut apart but not interpreted."""
 
 import itertools
+import select
 import socket
 from collections.abc import Iterable, Sequence
 
+TIMEOUT_S = 30
 _marks = itertools.count(1)
 
 
@@ -79,13 +81,24 @@ class Wire:
             return data
 
     def exchange_raw(self, request: bytes) -> bytes:
-        """All the replies to some commands, as they came; the request is sent in one go."""
+        """All the replies to some commands, as they came.
+
+        The request is sent as fast as it is taken, and replies are read meanwhile: a server that bounds what waits for
+        a client takes no more of a client that only sends.
+        """
         mark = b"mark:%d" % next(_marks)
         end = b"$%d\r\n%b\r\n" % (len(mark), mark)
-        self.client.sendall(request + encode([b"ECHO", mark]))
+        unsent = memoryview(request + encode([b"ECHO", mark]))
         parts: list[bytes] = []
         tail = b""
         while not tail.endswith(end):
+            readable, writable, _ = select.select([self.client], [self.client] if unsent else [], [], TIMEOUT_S)
+            if writable:
+                unsent = unsent[self.client.send(unsent[:65536], socket.MSG_DONTWAIT) :]
+            if not readable:
+                if not writable:
+                    raise TimeoutError(f"no reply after {b''.join(parts)[-200:]!r}")
+                continue
             received = self.client.recv(1 << 20)
             if not received:
                 raise ConnectionError(f"closed after {b''.join(parts)[-200:]!r}")
