@@ -165,9 +165,9 @@ class Connection:
 class Bench:
     """Services on a memory origin, and clients that talk to one dispatcher."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.clock = ManualClock()
-        self.loop = asyncio.new_event_loop()
+        self.loop = loop or asyncio.new_event_loop()
         self.origin = MemoryOrigin(self.clock)
         self.reads = OriginReads(self.origin, self.clock)
         self.writes = OriginWrites(self.origin, self.clock)
