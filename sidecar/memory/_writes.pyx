@@ -217,12 +217,11 @@ cdef class Writes(RowLookups):
             raise IndexError(row_rule)
         if isinstance(answer, Absent):
             return self.admit_string(key, b"", NEGATIVE_ITEM, filled_at, row_rule, None)
-        value, whole, expiry_ms = answer
+        value, expiry_ms = answer.value, answer.expiry_ms
         if isinstance(value, bytes):
             return self.admit_string(key, value, 0, filled_at, row_rule, expiry_ms)
         fields = value
-        whole = whole and covers is None
-        whole = whole and covers is None
+        whole = answer.whole and covers is None
         if whole and not fields:
             return self.admit_string(key, b"", NEGATIVE_ITEM, filled_at, row_rule, None)
         self.begin_draft(key, filled_at, row_rule)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from sidecar.resilience.deadline import Deadline
 
 
@@ -49,14 +51,20 @@ class OriginTimeout(OriginError):
         super().__init__(Cause.TIMEOUT)
 
 
-class Read(NamedTuple):
+class _Value(Struct, frozen=True, gc=False):
+    """What goes between the miss path and an origin, several for each request: made in a sixth of a NamedTuple's time
+    (0.1 us against 0.6), and nothing that the garbage collector looks at.
+    """
+
+
+class Read(_Value, frozen=True):
     """One document to read: ``fields`` None means whole."""
 
     key: bytes
     fields: tuple[bytes, ...] | None = None
 
 
-class Found(NamedTuple):
+class Found(_Value, frozen=True):
     """A present document.
 
     Attributes:
@@ -70,11 +78,11 @@ class Found(NamedTuple):
     expiry_ms: int | None = None
 
 
-class Absent(NamedTuple):
+class Absent(_Value, frozen=True):
     """The origin has no such document."""
 
 
-class Failed(NamedTuple):
+class Failed(_Value, frozen=True):
     """This document could not be read though others could."""
 
     cause: Cause
@@ -106,20 +114,20 @@ class Refusal(Enum):
     INVALID = "invalid request"
 
 
-class Applied(NamedTuple):
+class Applied(_Value, frozen=True):
     """The write was confirmed. ``result`` is described at each method."""
 
     result: object = None
 
 
-class Refused(NamedTuple):
+class Refused(_Value, frozen=True):
     """The write was certainly not applied."""
 
     reason: Refusal
     cause: Cause | None = None
 
 
-class Unknown(NamedTuple):
+class Unknown(_Value, frozen=True):
     """The write may or may not have been applied."""
 
 
@@ -128,7 +136,7 @@ UNKNOWN = Unknown()
 KEEP = "keep"
 
 
-class SetValue(NamedTuple):
+class SetValue(_Value, frozen=True):
     """Set a string. Applied.result: (did_set: bool, previous: bytes | None).
 
     A condition that does not hold is Applied with did_set False. With ``want_previous`` a hash in the way is
@@ -143,7 +151,7 @@ class SetValue(NamedTuple):
     want_previous: bool = False
 
 
-class HashSet(NamedTuple):
+class HashSet(_Value, frozen=True):
     """Set fields of a hash, clearing their own expiries. Applied.result: int, fields added.
 
     ``only_absent`` (HSETNX) sets nothing where the field is there, and result is 0.
@@ -154,20 +162,20 @@ class HashSet(NamedTuple):
     only_absent: bool = False
 
 
-class HashDelete(NamedTuple):
+class HashDelete(_Value, frozen=True):
     """Remove fields; the document goes with its last one. Applied.result: int, fields removed."""
 
     key: bytes
     fields: tuple[bytes, ...]
 
 
-class Delete(NamedTuple):
+class Delete(_Value, frozen=True):
     """Remove a document of any kind. Applied.result: bool, was there."""
 
     key: bytes
 
 
-class Expire(NamedTuple):
+class Expire(_Value, frozen=True):
     """Set (or with None clear) a document's expiry. Applied.result: bool, as EXPIRE's or PERSIST's 1 or 0.
 
     A time in the past deletes (result True). No expiry counts as infinite for GT and LT.
@@ -178,20 +186,20 @@ class Expire(NamedTuple):
     condition: Condition = Condition.ALWAYS
 
 
-class GetAndExpire(NamedTuple):
+class GetAndExpire(_Value, frozen=True):
     """GETEX: read a string and set (None: clear) its expiry. Applied.result: bytes | None."""
 
     key: bytes
     expiry_ms: int | None
 
 
-class GetAndDelete(NamedTuple):
+class GetAndDelete(_Value, frozen=True):
     """GETDEL. Applied.result: bytes | None."""
 
     key: bytes
 
 
-class FieldExpire(NamedTuple):
+class FieldExpire(_Value, frozen=True):
     """HEXPIRE family (None: HPERSIST). Applied.result: list[int], Redis's code per field in the order asked.
 
     -2 no such field or key; 0 condition not met; 1 set; 2 deleted (time in the past); HPERSIST: -1 had no expiry.

@@ -17,6 +17,7 @@ from couchbase.durability import DurabilityLevel, ServerDurability
 from couchbase.exceptions import CouchbaseException
 from couchbase.subdocument import get as get_path
 from couchbase.subdocument import get_full
+from msgspec.structs import replace
 
 from policies.documents import DocumentAddress
 from sidecar.clock import Clock
@@ -180,7 +181,7 @@ class CouchbaseWrite:
             if code_of(exc) == DOCUMENT_NOT_FOUND:
                 return None, 0
             raise ReadFailed from exc
-        return result.value._replace(expiry_ms=KEPT_EXPIRY_MS), result.cas
+        return replace(result.value, expiry_ms=KEPT_EXPIRY_MS), result.cas
 
     def _timeout(self) -> timedelta:
         return self._calls.timeout(self._deadline)

@@ -51,7 +51,7 @@ class MemoryOrigin(Origin):
         await self._answer_may_come(deadline)
         now_ms = self._clock.wall_ms()
         documents = self.documents
-        return [stored_document.read(documents.get(key), fields, now_ms) for key, fields in reads]
+        return [stored_document.read(documents.get(read.key), read.fields, now_ms) for read in reads]
 
     async def write_many(self, writes: Sequence[Write], deadline: Deadline) -> list[WriteAnswer]:
         if self.latency_ms or self.failing is not None:

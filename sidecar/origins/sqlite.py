@@ -93,7 +93,7 @@ class SqliteOrigin(Origin):
     def _fetch(self, reads: Sequence[Read], connection: Connection) -> list[OriginAnswer]:
         documents = sqlite_documents.load(connection, [read.key for read in reads])
         now_ms = self._clock.wall_ms()
-        return [stored_document.read(documents.get(key), fields, now_ms) for key, fields in reads]
+        return [stored_document.read(documents.get(read.key), read.fields, now_ms) for read in reads]
 
     def _expiries(self, key: bytes, fields: tuple[bytes, ...], connection: Connection) -> Expiries:
         document = sqlite_documents.load(connection, [key]).get(key)

@@ -1,7 +1,10 @@
 """What a read shows of a stored document and what a write makes of it: one set of rules for SQLite and memory."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.origins.base import (
     ABSENT,
@@ -43,8 +46,12 @@ KEY_TOO_LONG = Refused(Refusal.KEY_TOO_LONG)
 DOCUMENT_TOO_LARGE = Refused(Refusal.DOCUMENT_TOO_LARGE)
 
 
-class Document(NamedTuple):
-    """One document as stored: its body, whether that is JSON, and when it dies (wall clock; None: never)."""
+class Document(Struct, frozen=True, gc=False):
+    """One document as stored: its body, whether that is JSON, and when it dies (wall clock; None: never).
+
+    ``memory://`` keeps one for each key: were they tuples of a class, a full garbage collection would walk them all,
+    160 ms for 100,000.
+    """
 
     body: bytes
     is_json: bool = False
@@ -58,10 +65,10 @@ def read(document: Document | None, fields: tuple[bytes, ...] | None, now_ms: in
     """The origin's answer to a read of ``document``."""
     if document is None:
         return ABSENT
-    body, is_json, expiry_ms = document
+    body, expiry_ms = document.body, document.expiry_ms
     if expiry_ms is not None and expiry_ms <= now_ms:
         return ABSENT
-    if not is_json:
+    if not document.is_json:
         return Found(body, True, expiry_ms)
     decoded = decode_hash(body, fields, now_ms)
     if isinstance(decoded, NotAHash):
@@ -149,7 +156,7 @@ def _hash_delete(write: HashDelete, document: Document | None, now_ms: int, dtyp
     body, removed = after
     if not removed:
         return document, Applied(0)
-    return (None if body is None else before._replace(body=body)), Applied(removed)
+    return (None if body is None else replace(before, body=body)), Applied(removed)
 
 
 def _field_expire(write: FieldExpire, document: Document | None, now_ms: int, dtype_of: DtypeOf | None) -> Outcome:
@@ -166,7 +173,7 @@ def _field_expire(write: FieldExpire, document: Document | None, now_ms: int, dt
         return document, Applied(codes)
     if body is not None and len(body) > MAX_DOCUMENT_BYTES:
         return document, DOCUMENT_TOO_LARGE
-    return (None if body is None else before._replace(body=body)), Applied(codes)
+    return (None if body is None else replace(before, body=body)), Applied(codes)
 
 
 def _delete(write: Delete, document: Document | None, now_ms: int, dtype_of: DtypeOf | None) -> Outcome:
@@ -212,7 +219,7 @@ def _unexpired(document: Document | None, now_ms: int) -> Document | None:
 
 def _with_expiry(document: Document, expiry_ms: int | None, now_ms: int) -> Document | None:
     """The document with another expiry; None when that lies in the past."""
-    return None if expiry_ms is not None and expiry_ms <= now_ms else document._replace(expiry_ms=expiry_ms)
+    return None if expiry_ms is not None and expiry_ms <= now_ms else replace(document, expiry_ms=expiry_ms)
 
 
 def _earlier(one_ms: int | None, other_ms: int | None) -> int | None:

@@ -6,6 +6,8 @@ A mutant patches the built miss path of one schedule, so that nothing has to be 
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from schedules.schedule import Schedule
 from sidecar.fetch.memory_reads import MemoryReads
 from sidecar.fetch.memory_tier import Window
@@ -173,7 +175,7 @@ def expiries_are_forgotten(schedule: Schedule) -> None:
 
         def install(self, key: bytes, answer: Any, *rest: Any, **named: Any) -> bool:
             if hasattr(answer, "expiry_ms"):
-                answer = answer._replace(expiry_ms=None)
+                answer = replace(answer, expiry_ms=None)
             return bool(install(key, answer, *rest, **named))
 
     schedule.path.reads._store = Forgetful()

@@ -128,7 +128,7 @@ class DicedOrigin(Origin):
         if fails and dice.rng.random() < 0.5:
             self.ever_failed = True
             raise OriginUnavailable(Cause.CONNECTION_REFUSED)
-        answers: list[OriginAnswer] = [self._read(key, fields) for key, fields in reads]
+        answers: list[OriginAnswer] = [self._read(read.key, read.fields) for read in reads]
         await self._sleep(second_s)
         if fails:
             self.ever_failed = True
