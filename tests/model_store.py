@@ -74,7 +74,8 @@ class ModelStore:
     ) -> Found | Absent | None:
         answer = self.lookup(key, fields, window, ignore_busy_except)
         self.must_revalidate = False
-        if answer is not None and self.lookup(key, fields, Window.FRESH, ignore_busy_except) is None:
+        stale = answer is not None and self.lookup(key, fields, Window.FRESH, ignore_busy_except) is None
+        if stale and window == Window.STALE:
             item = self.items[key]
             self.must_revalidate = not item.refreshing
             item.refreshing = True

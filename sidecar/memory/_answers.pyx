@@ -37,7 +37,10 @@ cdef class Answers(Writes):
         return self.answer(key, fields, window, ignore_busy_except, False)
 
     def lookup_counted(self, bytes key not None, fields=None, int window=0, ignore_busy_except=None):
-        """As lookup, and count the outcomes of what was answered; `must_revalidate` then says whether to refresh it."""
+        """As lookup, and count the outcomes of what was answered; `must_revalidate` then says whether to refresh it.
+
+        Window 2 hands out no revalidation: it is asked when a read of the origin has just failed.
+        """
         return self.answer(key, fields, window, ignore_busy_except, True)
 
     cdef object answer(self, bytes key, object fields, int window, object reserved, bint count):
@@ -73,8 +76,9 @@ cdef class Answers(Writes):
             if verdict > window:
                 return None
             if count:
-                self.must_revalidate = verdict != <int>FRESH and not item[0] & REFRESHING
-                item[0] |= REFRESHING if verdict != <int>FRESH else 0
+                if verdict != <int>FRESH and window == <int>STALE:
+                    self.must_revalidate = not item[0] & REFRESHING
+                    item[0] |= REFRESHING
                 count_served(self.counters, rule.view, STALE_HIT if verdict != <int>FRESH else HIT, age, 1)
             at = string_parts(item, &key_size, &value_size)
             return Found((<const char*>at + key_size)[:value_size], True, expiry_ms)
@@ -133,8 +137,8 @@ cdef class Answers(Writes):
             into.clear()
             return False
         if count:
-            self.must_revalidate = stale and not (<uint8_t*>row.item)[0] & REFRESHING
-            if stale:
+            if stale and window == <int>STALE:
+                self.must_revalidate = not (<uint8_t*>row.item)[0] & REFRESHING
                 (<uint8_t*>row.item)[0] |= REFRESHING
             for rule_number, ticks, is_absent, judged in served:
                 outcome = NEGATIVE if is_absent else STALE_HIT if judged in (STALE, ERROR_ONLY) or judged == FOLLOWS and stale else HIT

@@ -60,3 +60,14 @@ def test_lookup_counted_counts_what_it_answers_and_lookup_nothing() -> None:
     assert store.counters.lookups_of(0)["stale"] == 1 and store.must_revalidate
     store.lookup_counted(b"k", None, 1)
     assert not store.must_revalidate
+
+
+def test_what_is_served_because_the_origin_fails_takes_no_revalidation() -> None:
+    """Nobody would refresh it, and once the origin is back the next stale hit could not ask for it."""
+    store = make_store()
+    store.install(b"k", Found(b"v"), NOW, 0)
+    store.install(b"user:1", Found({b"a": b"1", b"bb": b"2"}), NOW, 0)
+    pass_ticks(store, 300)
+    for key, fields in ((b"k", None), (b"user:1", (b"a", b"bb"))):
+        assert store.lookup_counted(key, fields, 2) is not None and not store.must_revalidate
+        assert store.lookup_counted(key, fields, 1) is not None and store.must_revalidate
