@@ -68,7 +68,7 @@ UNSUPPORTED: Final = (
     (
         "CLIENT TRACKING · CLIENT CACHING · CLIENT PAUSE · CLIENT UNPAUSE · CLIENT REPLY · CLIENT UNBLOCK · "
         "CLIENT GETREDIR · CLIENT TRACKINGINFO · CLIENT HELP",
-        "Clients that ask for tracking fall back to none, or switch it off in their options.",
+        "Leave client-side caching off in the client's options: it would not connect. The sidecar is that cache.",
     ),
     (
         "SAVE BGSAVE BGREWRITEAOF LASTSAVE REPLICAOF SLAVEOF ROLE PSYNC SYNC REPLCONF FAILOVER WAIT CLUSTER READONLY "

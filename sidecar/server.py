@@ -109,6 +109,7 @@ class Server:
             loop=self.loop,
             started_at=self.loop.time(),
             password=lambda: self._password.reveal() if self._password else None,
+            connections_received=lambda: self._next_client,
         )
         self.poller.dispatcher = Dispatcher(services)
         self.poller.locks = services.locks

@@ -104,6 +104,7 @@ def _stats(services: Services) -> Section:
         for outcome in ("hit", "stale", "miss", "negative")
     )
     return {
+        "total_connections_received": services.connections_received(),
         "total_commands_processed": sum(figures["commands"].values()),
         "expired_keys": services.store.expired,
         "evicted_keys": sum(services.store.evictions.values()),

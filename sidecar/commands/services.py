@@ -22,6 +22,11 @@ def no_password() -> bytes | None:
     return None
 
 
+def no_connections() -> int:
+    """For what serves no sockets."""
+    return 0
+
+
 @dataclass(slots=True)
 class Services:
     """The parts of the sidecar that commands use.
@@ -31,6 +36,7 @@ class Services:
         config: has the flags of ``serve`` as attributes.
         clients: the open connections, for CLIENT LIST, CLIENT KILL and INFO.
         password: what AUTH must bring; None: none is set. Asked each time, for its file is read again.
+        connections_received: how many clients were let in since the start.
         locks: keys that belong to a running EXEC; while it is not empty the hot path is closed.
         exec_locks: lets others wait for those keys.
         started_at: seconds on the loop's clock.
@@ -48,6 +54,7 @@ class Services:
     loop: asyncio.AbstractEventLoop
     started_at: float = 0.0
     password: Callable[[], bytes | None] = no_password
+    connections_received: Callable[[], int] = no_connections
     cursors: Cursors = field(default_factory=Cursors)
     locks: dict[bytes, Any] = field(default_factory=dict)
     exec_locks: Locks = field(init=False)

@@ -193,6 +193,8 @@ REDIS_EXPORTER = Batch(
             text(
                 "redis_version:7.*",
                 r"connected_clients:\d+",
+                r"total_connections_received:[1-9]\d*",
+                r"total_commands_processed:\d+",
                 r"used_memory:\d+",
                 r"maxmemory:\d+",
                 r"keyspace_hits:\d+",

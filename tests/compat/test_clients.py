@@ -8,6 +8,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from compat.clients.program import RUN_S, Program
@@ -124,3 +125,11 @@ def test_many_at_once_on_one_port(sidecar: SidecarProcess) -> None:
     for process, resp in running:
         check(outcome(process), resp)
     assert {resp for _, resp in running} == {2, 3}
+
+
+def test_the_page_lists_every_client_in_its_version() -> None:
+    """docs/clients.md says what these tests run."""
+    page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
+    for program in PROGRAMS:
+        library, version = program.name.split()[:2]
+        assert f"| {library} {version} " in page, program.name

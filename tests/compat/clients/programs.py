@@ -11,7 +11,7 @@ COPY_JARS = ("mvn", "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugi
 
 def python_program(name: str, folder: Path, requirements: str, script: str, resp: int, slow: bool) -> Program:
     """Packages of its own, none of the tests' (-S)."""
-    install = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    install = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile")
     return Program(
         name,
         folder,
