@@ -19,4 +19,4 @@ cdef class Output(SocketSet):
     cdef int account(self, Connection connection) except -1
     cdef int resume(self, Connection connection) except -1
     cdef int carry(self, Connection connection) except -1
-    cdef Connection biggest_stuck(self)
+    cdef bint seems_stuck(self, Connection connection) noexcept

@@ -171,10 +171,12 @@ cdef class Output(SocketSet):
 
     def abort_biggest(self):
         """Free the memory of the client that holds most of it; of one whose peer takes nothing, if it holds half as much."""
-        cdef Connection connection, victim
-        while True:
-            victim = self.biggest_stuck()
-            if victim is None or not victim.takes(self.turn_ns):
+        cdef Connection connection, victim = None
+        stuck = [connection for connection in self.connections if self.seems_stuck(connection)]
+        stuck.sort(key=lambda connection: (<Connection>connection).accounted_bytes, reverse=True)
+        for connection in stuck:
+            if not connection.takes(self.turn_ns):
+                victim = connection
                 break
         for connection in self.connections:
             if victim is None or connection.accounted_bytes // 2 > victim.accounted_bytes:
@@ -183,17 +185,11 @@ cdef class Output(SocketSet):
             self.aborted_memory += 1
             self.remove(victim, True)
 
-    cdef Connection biggest_stuck(self):
-        """Of the clients whose sockets are full and whose peers take nothing, as far as is known, the one that holds most."""
-        cdef Connection connection, biggest = None
-        for connection in self.connections:
-            if (
-                connection.writing
-                and (not connection.drained or self.turn_ns - connection.progress_ns > self.stall_ns)
-                and (biggest is None or connection.accounted_bytes > biggest.accounted_bytes)
-            ):
-                biggest = connection
-        return biggest
+    cdef bint seems_stuck(self, Connection connection) noexcept:
+        """Whether its socket is full and its peer takes nothing, as far as is known."""
+        return connection.writing and (
+            not connection.drained or self.turn_ns - connection.progress_ns > self.stall_ns
+        )
 
     def sweep(self, uint64_t idle_timeout_ns=0):
         """Abort clients that take nothing while too much is pending, and close those idle or incomplete too long."""

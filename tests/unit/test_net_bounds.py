@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import socket
+import time
 
 from poller_side import Side, read_socket, turns, until
+
+from sidecar.descriptors import raise_descriptor_limit
 
 
 def ask(name: bytes, size: int) -> bytes:
@@ -121,3 +124,18 @@ async def test_an_incomplete_request_has_time_only_while_it_is_read(side: Side):
     await turns(5)
     side.poller.sweep()
     assert connection.closed
+
+
+async def test_finding_whom_to_abort_is_linear_in_the_clients(side: Side):
+    """Each client is asked once whether its peer takes something: 25 ms for a thousand when the search began anew."""
+    assert raise_descriptor_limit(2000) >= 2000, "the machine allows too few descriptors"
+    side.poller.client_memory_limit_bytes = 1 << 30
+    clients = [side.connect_socket(4096)[1] for _ in range(1000)]
+    for client in clients:
+        client.send(b"BIG 60000\r\n")
+    await turns(60)
+    for client in clients:
+        client.recv(100_000)
+    begun = time.process_time()
+    side.poller.abort_biggest()
+    assert side.poller.aborted_memory == 1 and time.process_time() - begun < 0.01
