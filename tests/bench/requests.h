@@ -8,7 +8,7 @@ enum { FIELDS = 100, FIELDS_ASKED = 50, KEYS_ASKED = 100, FIXED_LISTS = 8, MAX_R
 typedef enum { GET, MGET, HMGET, HMGET_RANDOM, HGETALL, ZIPF, MIX, SET, LOADS } Load;
 static const char *const load_names[LOADS] = {"get", "mget", "hmget", "hmget-random", "hgetall", "zipf", "mix", "set"};
 
-static uint64_t key_count = 1000000, row_count = 20000, next_set, random_state[2];
+static uint64_t key_count = 1000000, row_count = 20000, next_set, write_percent = 5, random_state[2];
 static double zipf_s = 0.99, zipf_zeta, zipf_alpha, zipf_eta;
 static int fixed_lists[FIXED_LISTS][FIELDS_ASKED];
 
@@ -82,7 +82,7 @@ static char *put_request(char *to, Load load) {
     case SET: /* keys that nobody used before */
         return put_set(to, next_set++);
     case MIX:
-        if (below(100) < 5) return put_set(to, zipf(key_count));
+        if (below(100) < write_percent) return put_set(to, zipf(key_count));
         /* fall through */
     case ZIPF:
         return put_key(put_text(to, "*2\r\n$3\r\nGET\r\n"), zipf(key_count));
