@@ -206,6 +206,7 @@ class ReadThrough:
             if self._failing:
                 self._failing.recovered(flight.key)
             self._install(flight, answer, replies)  # type: ignore[arg-type]
+        flight.waiters = []  # they know their flight: a ring would be left to the garbage collector
         held = self._singleflight.held_for_landing(flight.key)
         if held is not None:
             replies += self._release(held)

@@ -1,6 +1,7 @@
 """One origin read per missing entry, whatever the crowd (F4)."""
 
 import asyncio
+import gc
 from collections import Counter
 from random import Random
 
@@ -171,3 +172,19 @@ def test_a_crowd_is_told_in_several_steps(delay_s):
         world.reads.read(b"k", None, lambda answer: turns.append(world.loop.turns))
     world.pass_s(0.5)
     assert sorted(Counter(turns).values()) == [50, *[100] * 10]
+
+
+def test_reads_and_writes_leave_nothing_to_the_garbage_collector():
+    """A flight and its readers know each other, but not for longer than they must: the collector stops everything."""
+    world = World()
+    gc.disable()
+    gc.freeze()  # what other tests left is not looked at
+    try:
+        for number in range(100):
+            world.fill(b"k%d" % number)
+            world.write(SetValue(b"k%d" % number, b"v"))
+            world.pass_s(0.01)
+        assert gc.collect() < 50
+    finally:
+        gc.unfreeze()
+        gc.enable()
