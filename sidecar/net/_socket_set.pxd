@@ -27,6 +27,7 @@ cdef class SocketSet:
     cdef public uint64_t linger_ns       # after its last reply a socket may go on sending so long
 
     cdef int watch(self, Connection connection, bint reading, bint writing) except -1
+    cdef int await_input(self, int fd) except -1
     cdef int ignore(self, int listener) except -1
     cdef int accept_all(self, int listener) except -1
     cdef int remove(self, Connection connection, bint reset) except -1

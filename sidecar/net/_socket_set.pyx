@@ -64,15 +64,8 @@ cdef class SocketSet:
 
     def listen(self, int fd):
         """Accept from a listening, non-blocking socket."""
-        cdef epoll_event event
         self.listeners[fd] = None
-        if self.epoll >= 0:
-            event.events = EPOLLIN
-            event.data.fd = fd
-            if sockets.epoll_ctl(self.epoll, sockets.EPOLL_CTL_ADD, fd, &event) < 0:
-                raise OSError(errno, "epoll_ctl")
-        else:
-            self.loop.add_reader(fd, self.socket_ready, fd, False)
+        self.await_input(fd)
 
     def unlisten(self, int fd):
         """Accept no more from this socket; the caller closes it."""
@@ -83,6 +76,18 @@ cdef class SocketSet:
             self.ignore(fd)
         else:
             timer.cancel()
+
+    cdef int await_input(self, int fd) except -1:
+        """Watch a descriptor that was not watched before."""
+        cdef epoll_event event
+        if self.epoll >= 0:
+            event.events = EPOLLIN
+            event.data.fd = fd
+            if sockets.epoll_ctl(self.epoll, sockets.EPOLL_CTL_ADD, fd, &event) < 0:
+                raise OSError(errno, "epoll_ctl")
+        else:
+            self.loop.add_reader(fd, self.socket_ready, fd, False)
+        return 0
 
     cdef int ignore(self, int listener) except -1:
         cdef epoll_event event
@@ -127,7 +132,6 @@ cdef class SocketSet:
     def adopt(self, int fd, Session session not None):
         """Serve a connected, non-blocking socket from now on; the poller owns the descriptor."""
         cdef Connection connection = Connection(session, fd, self, self.memory)
-        cdef epoll_event event
         cdef int size
         cdef PyObject** grown
         if fd >= self.by_fd_size:
@@ -142,13 +146,7 @@ cdef class SocketSet:
             self.by_fd_size = size
         self.by_fd[fd] = <PyObject*>connection
         self.connections.add(connection)
-        if self.epoll >= 0:
-            event.events = EPOLLIN
-            event.data.fd = fd
-            if sockets.epoll_ctl(self.epoll, sockets.EPOLL_CTL_ADD, fd, &event) < 0:
-                raise OSError(errno, "epoll_ctl")
-        else:
-            self.loop.add_reader(fd, self.socket_ready, fd, False)
+        self.await_input(fd)
         return connection
 
     cdef int remove(self, Connection connection, bint reset) except -1:
