@@ -39,8 +39,8 @@ from sidecar.origins import OriginSetupError, open_origin
 from sidecar.secret import SecretFile, SecretFileError
 
 EXIT_OK, EXIT_FAILED = 0, 1
-# Python's garbage collector stops everything. Hits make nothing for it, and requests leave no rings: counting references
-# frees them. By default (700, 10, 10) it looked at requests under way again and again: of 2,200 ms of CPU for 100,000
+# Python's garbage collector stops everything. Hits make nothing for it, and requests leave no rings: their references
+# are counted. By default (700, 10, 10) it looked at requests under way again and again: of 2,200 ms of CPU for 100,000
 # SETs 380 ms, up to 30 at once; so, 150 ms, up to 4, and it looks at everything after half a million objects that stay.
 COLLECT_AFTER = (5_000, 2, 50)
 ADMIN_CLOSE_S = 0.2

@@ -44,6 +44,7 @@ from sidecar.origins.member_names import is_key_too_long
 WRONG_TYPE = Refused(Refusal.WRONG_TYPE)
 KEY_TOO_LONG = Refused(Refusal.KEY_TOO_LONG)
 DOCUMENT_TOO_LARGE = Refused(Refusal.DOCUMENT_TOO_LARGE)
+SET = Applied((True, None))
 
 
 class Document(Struct, frozen=True, gc=False):
@@ -125,7 +126,7 @@ def _set_value(write: SetValue, document: Document | None, now_ms: int, dtype_of
         return document, DOCUMENT_TOO_LARGE
     if expiry_ms is not None and expiry_ms <= now_ms:
         return None, Applied((True, previous))
-    return Document(write.value, False, expiry_ms), Applied((True, previous))
+    return Document(write.value, False, expiry_ms), SET if previous is None else Applied((True, previous))
 
 
 def _hash_set(write: HashSet, document: Document | None, now_ms: int, dtype_of: DtypeOf | None) -> Outcome:
