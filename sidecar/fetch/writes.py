@@ -102,7 +102,8 @@ class Writes:
         self._write_ended = write_ended
         self._max_waiting = max_waiting
         self._queue: deque[_Submitted] = deque()
-        self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order
+        self._in_the_air: dict[bytes, list[_Submitted]] = {}  # key -> the batch that holds it
+        self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order, if any
         self._waiting = 0  # submitted and not sent
         self._deadlines: Alarms[_Submitted] = Alarms(loop, clock, self._on_deadline, _is_answered)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
@@ -160,21 +161,16 @@ class Writes:
     def _take_batch(self) -> list[_Submitted]:
         """The writes that may leave now. Those whose key is in the air already wait behind it."""
         batch: list[_Submitted] = []
-        own: set[bytes] = set()
-        queue, behind = self._queue, self._behind
+        queue, in_the_air = self._queue, self._in_the_air
         while queue and len(batch) < MAX_WRITES_PER_BATCH:
             submitted = queue.popleft()
             if submitted.then is None:  # its deadline passed before it could be sent
                 continue
             key = submitted.key
-            if key in own:
+            if in_the_air.setdefault(key, batch) is batch:
                 batch.append(submitted)
-            elif key in behind:
-                behind[key].append(submitted)
             else:
-                own.add(key)
-                behind[key] = []
-                batch.append(submitted)
+                self._behind.setdefault(key, []).append(submitted)
         for submitted in batch:
             if submitted.mark is None:
                 self._begin(submitted)
@@ -221,7 +217,10 @@ class Writes:
                 self._loop.call_exception_handler({"message": "a write could not be shown", "exception": error})
         keys = dict.fromkeys(submitted.key for submitted in batch)
         for key in keys:
-            self._queue.extendleft(reversed(self._behind.pop(key)))  # older than any write of the key in the queue
+            del self._in_the_air[key]
+            later = self._behind.pop(key, None)
+            if later is not None:
+                self._queue.extendleft(reversed(later))  # older than any write of the key in the queue
         if self._queue:
             self._leave_soon()
         for submitted, answer in zip(batch, answers, strict=True):
