@@ -113,7 +113,7 @@ def test_a_connection_that_asks_nothing_costs_little(start, sent):
 
 
 def test_arguments_without_end_are_the_clients_memory(start):
-    """Writes that wait for a key of their own connection count against the bound: the sender is cut off, others stay."""
+    """Writes that wait for a key of their own connection count against the bound; the sender alone is cut off."""
     sidecar = start("--max-client-memory", "8MiB")
     wire = Wire(sidecar.connect())
     assert wire.one(b"SET", b"k", b"v") == b"+OK\r\n"
