@@ -21,7 +21,7 @@ STRING = (
     _row("mget", -2, "readonly fast", keys=(1, -1, 1), access="RO access", categories="string", since="1.0.0",
          complexity="O(N) keys", tips="request_policy:multi_shard",
          summary="Returns the string values of several keys; null where there is none.",
-         note="Keys that memory does not hold are fetched from the origin in one batch."),
+         note="Missing keys are read in one batch. Past 256 KiB each value is looked up as the client takes it."),
     _row("set", -3, "write denyoom", keys=(1, 1, 1), access="RW access update variable_flags", categories="string",
          since="1.0.0", summary="Sets a string value, whatever the key held.",
          note="All options. `OK` after the origin confirmed."),

@@ -39,11 +39,13 @@ cdef class Connection:
     cdef size_t accounted_bytes          # what the poller has counted for this connection
     cdef uint32_t first_command, command_count   # its part of the turn's commands
     cdef bint drained                    # since its socket was full for the first time, the peer took something
-    cdef int64_t kernel_bytes            # sent and not taken by the peer when last looked at; -1: not known
+    cdef int64_t kernel_bytes            # sent and not taken by the peer's system when last looked at; -1: not known
+    cdef int64_t unread_bytes            # taken by the peer's system and not read by its program; -1: not known
+    cdef bint is_unix                    # a unix socket: its queue shrinks only by what was sent in one call
     cdef list when_drained               # called once replies were sent
     cdef bint carried                    # listed for the next turn
     cdef dict started                    # open slot -> (family, started ns), for the duration histogram
     cdef size_t output_cap(self) noexcept
-    cdef bint takes(self, uint64_t now_ns) noexcept
+    cdef bint takes(self, int64_t unread_bytes, uint64_t now_ns) noexcept
     cdef bint drains(self, size_t cap) noexcept
     cdef int settle(self) except -1      # what is in the sink becomes part of the ordered replies

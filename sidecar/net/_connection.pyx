@@ -5,7 +5,7 @@ from protocol.replies import LazyArray
 
 from libc.stdint cimport uint64_t
 from protocol._writer cimport pending
-from sidecar.net._sockets cimport sidecar_kernel_holds, sidecar_monotonic_ns
+from sidecar.net._sockets cimport sidecar_is_unix, sidecar_kernel_holds, sidecar_monotonic_ns
 
 cdef enum:
     LONG_REPLY = 64              # elements; a longer array is encoded piece by piece as the socket drains
@@ -55,6 +55,8 @@ cdef class Connection:
         self.started = {}
         self.drained = False
         self.kernel_bytes = -1
+        self.unread_bytes = -1
+        self.is_unix = sidecar_is_unix(fd)
         self.carried = False
         self.when_drained = []
 
@@ -128,11 +130,20 @@ cdef class Connection:
             return False
         return slot == self.slots.first_slot or self.drains(self.output_cap()) and not self.memory.is_crowded()
 
-    cdef bint takes(self, uint64_t now_ns) noexcept:
-        """Whether the peer took a byte since this was asked last, though the socket is not yet writable again for it."""
+    cdef bint takes(self, int64_t unread_bytes, uint64_t now_ns) noexcept:
+        """Whether the peer took a byte since this was asked last, though the socket is not yet writable again for it.
+
+        Args:
+            unread_bytes: what the peer's program has not read of what its system has; -1: not known.
+        """
         cdef int64_t before = self.kernel_bytes
-        self.kernel_bytes = sidecar_kernel_holds(self.fd)
-        if self.kernel_bytes < 0 or self.kernel_bytes >= before:
+        cdef int64_t now
+        self.kernel_bytes = now = sidecar_kernel_holds(self.fd)
+        if unread_bytes >= 0 and self.unread_bytes >= 0:
+            before += self.unread_bytes
+            now += unread_bytes
+        self.unread_bytes = unread_bytes
+        if self.kernel_bytes < 0 or now >= before:
             return False
         self.progress_ns = now_ns
         self.drained = True

@@ -9,6 +9,7 @@ cdef class Output(SocketSet):
     cdef ReplyBuffer out                 # replies of the connection whose part of the turn it is
     cdef list carried                    # connections with input that waits for the next turn
     cdef list dirty                      # connections whose replies changed outside their part of a turn
+    cdef object peer_queues              # what peers on this machine have not read
     cdef bint flush_scheduled, turn_scheduled
     cdef public size_t output_limit_bytes
     cdef public uint64_t stall_ns        # over the output limit and no byte taken for so long: aborted

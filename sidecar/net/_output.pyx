@@ -10,9 +10,12 @@ from protocol._writer cimport ReplyBuffer, pending
 from sidecar.net cimport _sockets as sockets
 from sidecar.net._sockets cimport errno
 
+from sidecar.net.peer_queue import PeerQueues
+
 cdef enum:
     SEND_PER_TURN = 1024 * 1024
     PUMP_BYTES = 32 * 1024           # encoded at once of replies too large for one piece: what a full socket leaves behind
+    UNIX_PIECE = 16 * 1024           # sent at once through a unix socket, which shows only whole pieces being read: 10 KB/s shows in 2 s
     CONNECTION_BYTES = 4096          # a connection's own objects
     MAX_OPEN_SLOTS = 1024            # unanswered commands per connection before it is paused: a slot is ~0.5 KiB
 
@@ -20,6 +23,7 @@ cdef enum:
 cdef class Output(SocketSet):
     def __cinit__(self, loop, *_, bint use_epoll=True):
         self.out = ReplyBuffer()
+        self.peer_queues = PeerQueues()
         self.carried = []
         self.dirty = []
         self.output_limit_bytes = 1 << 20
@@ -39,7 +43,7 @@ cdef class Output(SocketSet):
             connection.progress_ns = self.turn_ns        # nothing waited until now
         if connection.sink is not None and pending(self.out):
             size = pending(self.out)
-            if pending(ready) == 0 and slots.open_count == 0 and not slots.has_filled_head():
+            if not (connection.is_unix and size > UNIX_PIECE) and pending(ready) == 0 and slots.open_count == 0 and not slots.has_filled_head():
                 sent = sockets.send(connection.fd, self.out.data + self.out.start, size, sockets.MSG_NOSIGNAL)
                 if sent < 0:
                     if errno not in (sockets.EAGAIN, sockets.EWOULDBLOCK, sockets.EINTR):
@@ -58,6 +62,8 @@ cdef class Output(SocketSet):
             size = pending(ready)
             if size == 0:
                 break
+            if connection.is_unix and size > UNIX_PIECE:
+                size = UNIX_PIECE
             sent = sockets.send(connection.fd, ready.data + ready.start, size, sockets.MSG_NOSIGNAL)
             if sent < 0:
                 if errno not in (sockets.EAGAIN, sockets.EWOULDBLOCK, sockets.EINTR):
@@ -75,6 +81,7 @@ cdef class Output(SocketSet):
         if blocked:
             ready.shrink()
             connection.kernel_bytes = sockets.sidecar_kernel_holds(connection.fd)
+            connection.unread_bytes = -1
         if blocked != connection.writing:
             self.watch(connection, connection.reading, blocked)
         return self.account(connection)
@@ -175,7 +182,7 @@ cdef class Output(SocketSet):
         stuck = [connection for connection in self.connections if self.seems_stuck(connection)]
         stuck.sort(key=lambda connection: (<Connection>connection).accounted_bytes, reverse=True)
         for connection in stuck:
-            if not connection.takes(self.turn_ns):
+            if not connection.takes(-1, self.turn_ns):
                 victim = connection
                 break
         for connection in self.connections:
@@ -199,7 +206,8 @@ cdef class Output(SocketSet):
         for connection in list(self.connections):
             if (
                 connection.writing and connection.slots.pending_bytes() > self.output_limit_bytes
-                and now - connection.progress_ns > self.stall_ns and not connection.takes(now)
+                and not connection.takes(self.peer_queues.unread_bytes(connection.fd), now)
+                and now - connection.progress_ns > self.stall_ns
             ):
                 self.aborted_output += 1
                 self.remove(connection, True)

@@ -241,6 +241,7 @@ cdef class Poller(Pipeline):
             self.end_lingering(fd)
         for fd in list(self.listeners):
             self.unlisten(fd)
+        self.peer_queues.close()
         if self.epoll >= 0:
             self.loop.remove_reader(self.epoll)
             sockets.close(self.epoll)

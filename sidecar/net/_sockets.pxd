@@ -50,6 +50,11 @@ cdef extern from * nogil:
     #else
     static int64_t sidecar_kernel_holds(int fd) { (void)fd; return -1; }
     #endif
+    static int sidecar_is_unix(int fd) {
+        struct sockaddr_storage address;
+        socklen_t size = sizeof address;
+        return getsockname(fd, (struct sockaddr*)&address, &size) == 0 && address.ss_family == AF_UNIX;
+    }
     static uint64_t sidecar_boottime_ns(void) {
         struct timespec t;
         clock_gettime(SIDECAR_BOOTTIME, &t);
@@ -85,6 +90,7 @@ cdef extern from * nogil:
     int sidecar_accept(int fd)
     int sidecar_reset_on_close(int fd)
     int64_t sidecar_kernel_holds(int fd)
+    bint sidecar_is_unix(int fd)
     int shutdown(int fd, int how)
     int SHUT_WR
     uint64_t sidecar_boottime_ns()

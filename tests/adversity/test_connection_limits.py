@@ -112,8 +112,8 @@ def test_a_connection_that_asks_nothing_costs_little(start, sent):
         client.close()
 
 
-def test_arguments_without_end_are_the_clients_memory(start):
-    """Writes that wait for a key of their own connection count against the bound; the sender alone is cut off."""
+def test_a_queue_without_end_is_the_clients_memory(start):
+    """What MULTI queues counts against the bound; who queues without end is cut off, others stay."""
     sidecar = start("--max-client-memory", "8MiB")
     wire = Wire(sidecar.connect())
     assert wire.one(b"SET", b"k", b"v") == b"+OK\r\n"

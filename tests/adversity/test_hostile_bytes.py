@@ -1,6 +1,6 @@
-"""Whatever bytes come over a socket, however they are cut and whenever the peer vanishes (F10): the process lives, says
+"""Whatever bytes come over a socket, however they are cut and whenever the peer vanishes (F10).
 
-nothing of internal errors, and others are answered meanwhile.
+The process lives, says nothing of internal errors, and others are answered meanwhile.
 """
 
 import contextlib
@@ -25,19 +25,8 @@ WORDS = [
     b"\x00\xff", b"\r\n", b"x" * 300, b"help", b"HELP", b"SKIPME", b"no", b"ID", b"string", b"hash", b"AUTH", b"3",
 ]  # fmt: skip
 LENGTHS = [
-    b"-2",
-    b"-1",
-    b"0",
-    b"1",
-    b"4",
-    b"999999999999999999999",
-    b"2147483648",
-    b"33554433",
-    b"30000000",
-    b"+1",
-    b"x",
-    b"",
-]
+    b"-2", b"-1", b"0", b"1", b"4", b"999999999999999999999", b"2147483648", b"33554433", b"30000000", b"+1", b"x", b"",
+]  # fmt: skip
 
 
 class Attacker:
@@ -89,9 +78,9 @@ class Attacker:
 
 
 def test_hostile_connections_hurt_nobody(start):
-    """Thousands of connections with random bytes, cut anywhere, half closed or reset: no crash, no hang, no error of
+    """Thousands of connections with random bytes, cut anywhere, half closed or reset: no crash, no hang.
 
-    our own, and a client beside them gets each reply.
+    No error of our own, and a client beside them gets each reply.
     """
     sidecar = start(origin="sqlite:///./features.db", policy=POLICY)
     chance = random.Random(SEED)

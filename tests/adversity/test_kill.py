@@ -83,9 +83,9 @@ def split_bulks(array: bytes) -> list[bytes]:
 
 
 def test_no_acknowledged_write_is_lost_and_none_applied_twice(start, tmp_path):
-    """One file lives through all kills. After each, every key holds its acknowledged writes and a few later ones, in
+    """One file lives through all kills. After each, every key holds its acknowledged writes and a few later ones.
 
-    their order, and no reply ever said that a first write had been made before.
+    In their order; and no reply ever said that a first write had been made before.
     """
     chance = random.Random(SEED)
     folder = tmp_path / "killed"

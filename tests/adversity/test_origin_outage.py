@@ -1,11 +1,15 @@
 """A Couchbase that stops, hangs or cuts connections, beneath a whole sidecar: what clients see meanwhile and after."""
 
+import contextlib
 import select
+import selectors
+import socket
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from compat.wire import Wire
+from adversity.process_memory import peak_resident_bytes, resident_bytes
+from compat.wire import Wire, encode
 from servers.couchbase_node_process import CouchbaseNodeProcess
 
 DEADLINE_MS = 200
@@ -23,6 +27,7 @@ feature_views:
     keys: "lenient:{{id}}"
     on_unavailable: nil
 """
+CREDENTIALS = {"SIDECAR_ORIGIN_USERNAME": "sidecar", "SIDECAR_ORIGIN_PASSWORD": "secret"}
 TICKS_S = 0.02  # ages are judged in ticks of 10 ms, rounded against the entry
 BUSY_S = 20.0  # a machine with other work on it
 
@@ -35,8 +40,7 @@ def node() -> Iterator[CouchbaseNodeProcess]:
 
 @pytest.fixture
 def sidecar(start, node):
-    credentials = {"SIDECAR_ORIGIN_USERNAME": "sidecar", "SIDECAR_ORIGIN_PASSWORD": "secret"}
-    process = start(origin=node.url, policy=POLICY, environment=credentials)
+    process = start(origin=node.url, policy=POLICY, environment=CREDENTIALS)
     wire = Wire(process.connect())
     until(lambda: wire.one(b"SET", b"warm", b"1") == b"+OK\r\n")
     assert wire.one(b"GET", b"warm") == b"$1\r\n1\r\n"
@@ -65,9 +69,10 @@ ENDS = {"stop": "start", "hang": "resume"}
 
 @pytest.mark.parametrize("outage", OUTAGES)
 def test_an_outage_leaves_hits_alone_and_bounds_what_is_stale(sidecar, wire, node, outage):
-    """Hits are served throughout; a stale value until its hard limit and never past it; then, and for what is not in
+    """Hits are served throughout; a stale value until its hard limit and never past it.
 
-    memory, the error of the case, or nil where the policy says so; afterwards all is as before.
+    Then, and for what is not in memory, comes the error of the case, or nil where the policy says so; afterwards all
+    is as before.
     """
     assert wire.one(b"SET", b"fast:1", b"old") == b"+OK\r\n"
     before_s, after_s = refill(wire, b"fast:1", b"$3\r\nold\r\n")
@@ -154,3 +159,36 @@ def test_cut_connections_are_made_again(sidecar, wire, node):
 
         until(written)
         until(lambda key=key, value=value: wire.one(b"GET", key) == value)
+
+
+def test_writes_that_wait_are_their_clients_memory(start, node):
+    """While the origin hangs, clients that write large values without end are read no further: memory stays bounded."""
+    policy = POLICY.replace("write_deadline: 400ms", "write_deadline: 20s")
+    sidecar = start(origin=node.url, policy=policy, environment=CREDENTIALS)
+    wire = Wire(sidecar.connect())
+    until(lambda: wire.one(b"SET", b"warm", b"1") == b"+OK\r\n")
+    node.command("hang")
+    before = resident_bytes(sidecar.process.pid)
+    clients = [sidecar.connect() for _ in range(20)]
+    sent = send_until_refused(clients, encode([b"SET", b"hoard", b"x" * 100_000]) * 10, most=300 << 20)
+    assert sent < 64 << 20
+    assert peak_resident_bytes(sidecar.process.pid) - before <= 64 << 20
+    assert wire.one(b"GET", b"warm") == b"$1\r\n1\r\n"
+    node.command("resume")
+    for client in clients:
+        client.setblocking(True)
+        assert client.recv(100)
+
+
+def send_until_refused(clients: list[socket.socket], request: bytes, most: int) -> int:
+    """Send a request over and over, on all connections, until none takes a byte for half a second. Returns how much."""
+    sent = dict.fromkeys(clients, 0)
+    with selectors.DefaultSelector() as selector:
+        for client in clients:
+            client.setblocking(False)
+            selector.register(client, selectors.EVENT_WRITE)
+        while sum(sent.values()) < most and (ready := selector.select(0.5)):
+            for key, _ in ready:
+                with contextlib.suppress(BlockingIOError):
+                    sent[key.fileobj] += key.fileobj.send(request[sent[key.fileobj] % len(request) :])
+    return sum(sent.values())

@@ -57,9 +57,9 @@ REQUESTS = {
 
 @pytest.mark.parametrize("asked", REQUESTS)
 def test_a_thousand_clients_that_do_not_read_cost_little(sidecar, asked):
-    """A thousand clients ask for 100 MB each and read nothing: memory grows by 64 MiB at most, others are served,
+    """A thousand clients ask for 100 MB each and read nothing: memory grows by 64 MiB at most.
 
-    and one that reads slowly all the while gets every byte.
+    Others are served, and one that reads slowly all the while gets every byte.
     """
     wire = Wire(sidecar.connect())
     assert wire.one(b"HSET", b"row", b"large", value_of(b"large")) in (b":1\r\n", b":0\r\n")
@@ -167,3 +167,47 @@ def _allow_descriptors(number: int) -> None:
     wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+SLOWLY_S = 6.0  # three times what a client may take nothing
+HUGE = b"h" * 8_000_000  # more than the kernel's buffers and the output limit together
+
+
+def test_ten_kilobytes_a_second_is_reading_and_nothing_is_not(sidecar):
+    """Clients with one huge value on its way are cut off if they read nothing, and not if they read 10 KB/s.
+
+    Over TCP and unix sockets, though the kernel tells of it only in steps that take such a reader many seconds.
+    """
+    assert Wire(sidecar.connect()).one(b"SET", b"huge", HUGE) == b"+OK\r\n"
+    expected = len(b"$8000000\r\n") + len(HUGE) + 2
+    readers = [socket.create_connection(("127.0.0.1", sidecar.port)), sidecar.connect()]
+    idlers = [socket.create_connection(("127.0.0.1", sidecar.port)), sidecar.connect()]
+    for client in readers + idlers:
+        client.settimeout(30)
+        client.sendall(encode([b"GET", b"huge"]))
+    taken = [0 for _ in readers]
+    pace = threading.Event()
+    for _ in range(round(SLOWLY_S / 0.2)):
+        pace.wait(0.2)
+        for place, client in enumerate(readers):
+            taken[place] += len(client.recv(2000))
+    assert sidecar.metric('connections_aborted_total{reason="output_limit"}') == len(idlers)
+    for place, client in enumerate(readers):
+        assert taken[place] < 100_000
+        while taken[place] < expected:
+            received = client.recv(1 << 20)
+            assert received, f"cut off after {taken[place]} bytes"
+            taken[place] += len(received)
+        client.close()
+    for client in idlers:
+        assert len(take_all(client)) < expected
+
+
+def take_all(client: socket.socket) -> bytes:
+    """What comes until the connection ends."""
+    received = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while piece := client.recv(1 << 20):
+            received += piece
+    client.close()
+    return bytes(received)
