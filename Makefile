@@ -1,7 +1,7 @@
 # make run: serve sample features on 127.0.0.1:6379.  make test: every test.  The rest is for development.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: run sample test check bench bench-memory bench-envoy fuzz test-sanitizers docs clean machine
+.PHONY: run sample test check bench bench-memory bench-eviction bench-envoy fuzz test-sanitizers docs clean machine
 
 # A Python of 3.11 or later; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \

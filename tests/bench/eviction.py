@@ -1,117 +1,56 @@
-"""Hit ratios of the memory tier under the loads that PERFORMANCE figures are given for; real memory limits as sizes.
+"""Hit ratios at equal bytes: the sidecar beside Redis's allkeys-lru and allkeys-lfu, all of them run, not modelled.
 
-    python tests/bench/eviction.py [TRACE.xz] [--load NAME]
+    python tests/bench/eviction.py [TRACE.xz] [--loads "loop 1.1x"] [--tier-alone]
 
-Every key has 24 bytes and every value 64; a cache of n entries gets n x 114 bytes in all: items, index, ghosts. A look-up
-that misses installs. What it does not show: sizes that differ, writes, expiry.
+Every key has 24 bytes and every value 64. A cache of n entries gets n x 114 bytes: for the sidecar that is --max-memory,
+items, index and all; Redis gets it on top of what it uses while empty. A miss is read through, so every cache asks for
+the same keys. What it does not show: sizes that differ, writes, expiry.
 TRACE: xz of big-endian 64-bit ids in the order asked.
 """
 
 import argparse
-import itertools
-import lzma
-import random
-import struct
-from collections.abc import Iterable, Iterator
+import sys
 from pathlib import Path
 
-from policies._table import RuleTable
-from sidecar.memory import Store
-from sidecar.metrics._counters import Counters
-from sidecar.origins.base import Found
-
-ENTRY_BYTES = 114  # 88 of key and value, 10 header, 10 index, 5 ghost, 1 for segments being filled or emptied
-NEVER = 1 << 30
-VALUE = Found(b"v" * 64)
-SEED = bytes(range(16))
+sys.path.insert(0, str(Path(__file__).parent))
+from eviction_caches import SMALLEST, RealRedis, RealSidecar
+from eviction_loads import SYNTHETIC, EvictionLoad, trace_loads
+from results import publish, table
+from tier_alone import ENTRY_BYTES, hit_ratio
 
 
-class OneRule:
-    """A policy in which nothing ages."""
-
-    def row_rule(self, key: bytes) -> int:
-        return 0
-
-    def field_rules(self, row_rule: int, names: list[bytes]) -> list[int]:
-        return [0] * len(names)
-
-
-def store_for(entries: int) -> Store:
-    """A memory tier of about so many entries."""
-    table = RuleTable([(NEVER, NEVER, NEVER, NEVER, 0, 0, 0)], 1, 0, OneRule())
-    return Store(max(entries * ENTRY_BYTES, 65536), table, Counters(), SEED)
-
-
-def hit_ratio(keys: Iterable[int], entries: int) -> float:
-    """The share of look-ups that a cache of about so many entries answers, from empty."""
-    store = store_for(entries)
-    hits = asked = 0
-    for number in keys:
-        key = b"%024d" % number
-        asked += 1
-        if store.lookup(key) is not None:
-            hits += 1
-        else:
-            store.install(key, VALUE, 0, 0)
-    return hits / asked
-
-
-def zipf(exponent: float, keys: int, count: int, seed: int = 1) -> Iterator[int]:
-    """Independent draws: key k has weight 1 / (k + 1) ** exponent, numbers shuffled."""
-    chance = random.Random(seed)
-    names = list(range(keys))
-    chance.shuffle(names)
-    cumulative = list(itertools.accumulate((k + 1) ** -exponent for k in range(keys)))
-    while count > 0:
-        yield from chance.choices(names, cum_weights=cumulative, k=min(count, 10_000))
-        count -= 10_000
-
-
-def zipf_with_scans(exponent: float, keys: int, count: int) -> Iterator[int]:
-    """After every 50,000 draws, 20,000 keys that are used once."""
-    fresh = itertools.count(keys)
-    draws = zipf(exponent, keys, count)
-    for _ in range(count // 50_000):
-        yield from itertools.islice(draws, 50_000)
-        yield from itertools.islice(fresh, 20_000)
-
-
-def loop(times: float, entries: int, rounds: int) -> Iterator[int]:
-    """`times` as many keys as the cache really holds, in the same order, again and again."""
-    full = store_for(entries)
-    for number in range(2 * entries):
-        full.install(b"%024d" % number, VALUE, 0, 0)
-    return itertools.chain.from_iterable(range(int(times * len(full))) for _ in range(rounds))
-
-
-def read_trace(path: Path) -> list[int]:
-    """The ids of a trace file."""
-    data = lzma.decompress(path.read_bytes())
-    return [number for (number,) in struct.iter_unpack(">Q", data)]
-
-
-LOADS = {  # name: (keys, cache entries, what S3-FIFO of one size and no overhead reaches)
-    "zipf 0.8, 10%": (lambda: zipf(0.8, 200_000, 1_000_000), 20_000, 0.540),
-    "zipf 0.99, 10%": (lambda: zipf(0.99, 200_000, 1_000_000), 20_000, 0.768),
-    "zipf 0.99 with scans, 10%": (lambda: zipf_with_scans(0.99, 200_000, 1_000_000), 20_000, 0.532),
-    "loop 1.1x": (lambda: loop(1.1, 20_000, 20), 20_000, 0.750),
-}
+def compare(name: str, load: EvictionLoad, tier_alone: bool) -> list[str]:
+    """One row of the table."""
+    size = load.entries * ENTRY_BYTES
+    if tier_alone or size < SMALLEST:
+        ratios = [f"{hit_ratio(load.numbers(), load.entries):.3f} (tier alone)"]
+    else:
+        ratios = [f"{RealSidecar().hit_ratio(load.numbers(), size, sorted(set(load.numbers()))):.3f}"]
+    for policy in ("allkeys-lru", "allkeys-lfu"):
+        ratios.append("-" if tier_alone else f"{RealRedis(policy).hit_ratio(load.numbers(), size):.3f}")
+    known = ["-" if figure is None else f"{figure:.3f}" for figure in (load.published, load.best)]
+    row = [name, f"{size / 1024:.0f} KiB", *ratios, *known]
+    print(" | ".join(row), file=sys.stderr, flush=True)
+    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trace", nargs="?", type=Path)
-    parser.add_argument("--load", choices=LOADS)
-    arguments = parser.parse_args()
-    for name, (make, entries, published) in LOADS.items():
-        if arguments.load in (None, name):
-            print(f"{name:28} {hit_ratio(make(), entries):.3f}  (S3-FIFO {published:.3f})", flush=True)
-    if arguments.trace:
-        ids = read_trace(arguments.trace)
-        distinct = len(set(ids))
-        for share, published in ((0.01, 0.427), (0.1, 0.628)):
-            ratio = hit_ratio(ids, int(distinct * share))
-            print(f"{arguments.trace.name} {share:.0%}   {ratio:.3f}  (S3-FIFO {published:.3f})", flush=True)
+    parser.add_argument("--loads", help=f"separated by semicolons, of {'; '.join(SYNTHETIC)}; the trace is always run")
+    parser.add_argument("--tier-alone", action="store_true", help="only our memory tier, in this process")
+    options = parser.parse_args()
+    names = [name.strip() for name in options.loads.split(";")] if options.loads else list(SYNTHETIC)
+    loads = {name: SYNTHETIC[name] for name in names}
+    if options.trace:
+        loads |= trace_loads(options.trace)
+    rows = [compare(name, load, options.tier_alone) for name, load in loads.items()]
+    head = ["load", "bytes", "sidecar", "redis allkeys-lru", "redis allkeys-lfu", "S3-FIFO published", "best possible"]
+    note = (
+        "Hit ratios from empty, at equal bytes. `tier alone`: the size is below what --max-memory takes, so the memory tier "
+        "ran in the benchmark's own process."
+    )
+    publish("Eviction", note + "\n\n" + table(head, rows))
 
 
 if __name__ == "__main__":

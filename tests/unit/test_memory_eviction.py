@@ -2,7 +2,8 @@
 
 import random
 
-from bench.eviction import hit_ratio, zipf, zipf_with_scans
+from bench.eviction_loads import zipf, zipf_with_scans
+from bench.tier_alone import hit_ratio
 from memory_model import Rules
 from memory_tier import NOW, make_store
 
@@ -37,7 +38,7 @@ def test_what_is_used_again_survives_a_scan() -> None:
 
 
 def test_hit_ratios_reach_s3_fifos() -> None:
-    """A small run of two loads of tests/bench/eviction.py; a textbook S3-FIFO reaches 0.726 and 0.519."""
+    """A small run of two loads of tests/bench/eviction_loads.py; a textbook S3-FIFO reaches 0.726 and 0.519."""
     assert hit_ratio(zipf(0.99, 20_000, 100_000), 2_000) > 0.705
     assert hit_ratio(zipf_with_scans(0.99, 20_000, 100_000), 2_000) > 0.50
 
