@@ -117,6 +117,13 @@ class Client:
                 replies.append(reply)
         return replies
 
+    def info(self, section: str, field: str) -> int:
+        """A number that INFO tells."""
+        (text,) = self.ask([command(b"INFO", section.encode())])
+        assert isinstance(text, bytes)
+        lines = dict(line.partition(b":")[::2] for line in text.splitlines())
+        return int(lines[field.encode()])
+
     def store(self, data: DataSet, first: int = 0, end: int | None = None) -> None:
         """Write items."""
         for pipeline in data.writes(first, data.items if end is None else end):

@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dataset import Client, command, key, read_key, write_key
-from memory import SidecarOverFile, hits
+from dataset import Client, command, read_key, write_key
+from memory import SidecarOverFile
 from targets import Redis
 
 SMALLEST = 1 << 20  # what --max-memory takes; below, tier_alone.py is run
@@ -38,8 +38,7 @@ class RealRedis:
         try:
             with Client(target.port) as client:
                 client.ask([read_key(0)] * PIPELINE)  # its buffers for this client count as used
-                (info,) = client.ask([command(b"INFO", b"memory")])
-                used = next(int(line[12:]) for line in bytes(info).splitlines() if line.startswith(b"used_memory:"))  # type: ignore[call-overload]
+                used = client.info("memory", "used_memory")
                 client.ask(
                     [
                         command(b"CONFIG", b"SET", b"maxmemory", b"%d" % (used + size)),
@@ -83,11 +82,11 @@ class RealSidecar:
             target = Small()
             try:
                 with Client(target.port) as client:
-                    before, asked = hits(client), 0
+                    before, asked = client.info("stats", "keyspace_hits"), 0
                     for batch in batches(numbers):
                         if None in client.ask([read_key(n) for n in batch]):
                             raise RuntimeError("the origin has lost a key")
                         asked += len(batch)
-                    return (hits(client) - before) / asked
+                    return (client.info("stats", "keyspace_hits") - before) / asked
             finally:
                 target.stop()

@@ -39,17 +39,22 @@ class LoadGenerator:
     def __init__(self, binary: Path) -> None:
         self._binary = binary
 
-    def run(self, target: Target, load: Load, seconds: float, seed: int, rate: float = 0, keys: int = KEYS) -> Run:
+    def run(
+        self, target: Target, load: Load, seconds: float, seed: int, rate: float = 0, keys: int = KEYS, writes: int = 5
+    ) -> Run:
         """Run a load; CPU time is read at both ends of the generator's measured window.
 
         Args:
             rate: commands a second; 0: as fast as the server answers.
+            keys: how many are asked for.
+            writes: percent, of the loads that write.
 
         Raises:
             RuntimeError: an error or a nil came back.
         """
         where = ["--unix", target.unix_path] if load.unix else ["--port", str(target.port)]
-        options = ["--seconds", str(seconds), "--seed", str(seed), "--rate", str(rate), "--keys", str(keys)]
+        options = ["--seconds", str(seconds), "--seed", str(seed)]
+        options += ["--rate", str(rate), "--keys", str(keys), "--writes", str(writes)]
         process = subprocess.Popen(
             [*PINNED, str(self._binary), *where, *load.options(), *options], stdout=subprocess.PIPE, text=True
         )

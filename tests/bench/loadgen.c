@@ -6,7 +6,7 @@
  * Without --rate each connection sends its next pipeline when the last is answered (a closed loop), and latency is that
  * of the whole pipeline. With --rate pipelines are due at fixed times, whatever the server does, and latency counts from
  * when a request was due, not from when it could be sent: a pause of the server is felt by all that were due in it. It
- * then spins, for which it needs a core of its own.
+ * then spins, for which it needs a core of its own. Of the load `churn` only reads are timed.
  *
  * Build: cc -O2 -o loadgen loadgen.c -lm
  * Prints `start` when the measured window begins (the driver then reads the servers' CPU time), then one JSON line.
@@ -32,6 +32,7 @@ enum { MAX_EVENTS = 512 };
 
 typedef struct {
     int fd, awaited;             /* replies of this round trip still to come */
+    int writes;                  /* a write is among what is awaited */
     int late;                    /* pipelines that are due and could not be sent yet */
     char *in, *out;
     size_t in_size, in_capacity, out_size, out_done;
@@ -111,7 +112,9 @@ static void send_rest(Connection *c) {
 
 static void send_pipeline(Connection *c, uint64_t due_ns) {
     char *to = c->out;
+    wrote = 0;
     for (int i = 0; i < depth; i++) to = put_request(to, load);
+    c->writes = wrote;
     c->out_size = (size_t)(to - c->out);
     c->out_done = 0;
     c->awaited = depth;
@@ -150,7 +153,7 @@ static void receive(Connection *c) {
     c->in_size += (size_t)n;
     take_replies(c);
     if (c->awaited) return;
-    if (counting) histogram[bucket_of(now_ns() - c->due_ns)]++;
+    if (counting && !(c->writes && load == CHURN)) histogram[bucket_of(now_ns() - c->due_ns)]++;
     if (!interval_ns) {
         send_pipeline(c, now_ns());
     } else if (c->late) {

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from dataset import HASHES, STRINGS, Client, DataSet, command, write_row
+from dataset import HASHES, STRINGS, Client, DataSet, write_row
 from results import publish, table
 from targets import Redis, Sidecar, Target, answers_ping
 
@@ -52,13 +52,6 @@ class SidecarOverFile(Sidecar):
         return f"sqlite://{self.database or self.folder / 'features.db'}"
 
 
-def hits(client: Client) -> int:
-    """Lookups answered so far, by the server's own count."""
-    (info,) = client.ask([command(b"INFO", b"stats")])
-    lines = bytes(info.data if hasattr(info, "data") else info).splitlines()  # type: ignore[call-overload]
-    return next(int(line.partition(b":")[2]) for line in lines if line.startswith(b"keyspace_hits:"))
-
-
 def measure(target: Target, data: DataSet, is_stored: bool) -> float:
     """Anonymous memory per entry of a server just started, of the entries after the first 2%."""
     try:
@@ -70,9 +63,9 @@ def measure(target: Target, data: DataSet, is_stored: bool) -> float:
                     client.store(data, begin, end)
                 client.read(data, begin, end)  # fills what is not here, or not whole
                 before = before or target.memory_bytes("RssAnon")
-            asked = hits(client)
+            before_reads = client.info("stats", "keyspace_hits")
             client.read(data)
-            answered = hits(client) - asked
+            answered = client.info("stats", "keyspace_hits") - before_reads
             if answered < data.items:
                 raise RuntimeError(f"{target.name}: {data.items} items read, {answered} hits")
             time.sleep(SETTLE_S)

@@ -5,11 +5,12 @@
 #include <string.h>
 
 enum { FIELDS = 100, FIELDS_ASKED = 50, KEYS_ASKED = 100, FIXED_LISTS = 8, MAX_REQUEST = 4096 };
-typedef enum { GET, MGET, HMGET, HMGET_RANDOM, HGETALL, ZIPF, MIX, SET, LOADS } Load;
-static const char *const load_names[LOADS] = {"get", "mget", "hmget", "hmget-random", "hgetall", "zipf", "mix", "set"};
+typedef enum { GET, MGET, HMGET, HMGET_RANDOM, HGETALL, ZIPF, MIX, CHURN, LOADS } Load;
+static const char *const load_names[LOADS] = {"get", "mget", "hmget", "hmget-random", "hgetall", "zipf", "mix", "churn"};
 
 static uint64_t key_count = 1000000, row_count = 20000, next_set, write_percent = 5, random_state[2];
 static double zipf_s = 0.99, zipf_zeta, zipf_alpha, zipf_eta;
+static int wrote; /* a request drawn since this was last cleared was a write */
 static int fixed_lists[FIXED_LISTS][FIELDS_ASKED];
 
 /* xoroshiro128+, by Blackman and Vigna */
@@ -67,6 +68,7 @@ static void draw_fields(int *fields) {
 }
 
 static char *put_set(char *to, uint64_t number) {
+    wrote = 1;
     to = put_text(put_key(put_text(to, "*3\r\n$3\r\nSET\r\n"), number), "$64\r\n");
     memset(to, 'a' + (int)below(26), 64);
     return put_text(to + 64, "\r\n");
@@ -79,8 +81,9 @@ static char *put_request(char *to, Load load) {
     switch (load) {
     case GET:
         return put_key(put_text(to, "*2\r\n$3\r\nGET\r\n"), below(key_count));
-    case SET: /* keys that nobody used before */
-        return put_set(to, next_set++);
+    case CHURN: /* hits on few keys beside writes of keys that nobody used before, which push others out */
+        if (below(100) < write_percent) return put_set(to, next_set++);
+        return put_key(put_text(to, "*2\r\n$3\r\nGET\r\n"), below(key_count));
     case MIX:
         if (below(100) < write_percent) return put_set(to, zipf(key_count));
         /* fall through */
