@@ -5,6 +5,10 @@ from sidecar.net._connection cimport Connection
 from sidecar.net._socket_set cimport SocketSet
 
 
+cdef enum:
+    MAX_OPEN_SLOTS = 1024            # unanswered commands per connection before it is paused: a slot is ~0.5 KiB
+
+
 cdef class Output(SocketSet):
     cdef ReplyBuffer out                 # replies of the connection whose part of the turn it is
     cdef list carried                    # connections with input that waits for the next turn

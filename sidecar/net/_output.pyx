@@ -17,7 +17,6 @@ cdef enum:
     PUMP_BYTES = 32 * 1024           # encoded at once of replies too large for one piece: what a full socket leaves behind
     UNIX_PIECE = 16 * 1024           # sent at once through a unix socket, which shows only whole pieces being read: 10 KB/s shows in 2 s
     CONNECTION_BYTES = 4096          # a connection's own objects
-    MAX_OPEN_SLOTS = 1024            # unanswered commands per connection before it is paused: a slot is ~0.5 KiB
 
 
 cdef class Output(SocketSet):

@@ -13,6 +13,7 @@ from protocol._session cimport Session
 from protocol._writer cimport pending
 from sidecar.metrics._counters cimport bit_length
 from sidecar.net cimport _sockets as sockets
+from sidecar.net._output cimport MAX_OPEN_SLOTS
 
 from protocol.replies import ErrorReply
 
@@ -20,7 +21,6 @@ cdef enum:
     COMMANDS_PER_TURN = 256          # run per connection and turn
     PREFETCH_AHEAD = 64              # commands whose first keys are on their way at once
     SEND_AHEAD = 32 * 1024           # replies are sent within a connection's part of a turn when there are so many
-    MAX_OPEN_SLOTS = 1024            # unanswered commands per connection before it is paused: a slot is ~0.5 KiB
     FIRST_ARGS = 4096
     ARGS_KEPT = 64 * 1024            # arguments' room kept between turns
     SAMPLE_MASK = 63                 # one hit in 64 is timed for the duration histogram
