@@ -29,6 +29,7 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {LAYOUT_VERSION};
 """
 _STATEMENTS_KEPT = 64  # SQLite's compiled statements: ours number about 20
+_PAGE_CACHE_KIB = 512  # a connection's, outside --max-memory. With 2 MiB each RSS grew 1.05x of 64 MiB; reads cost 5% less
 _SETUP_PATIENCE_S = 5.0  # several processes may create one file at the same moment
 
 
@@ -71,6 +72,7 @@ def _connect(path: Path, busy_ms: int) -> sqlite3.Connection:
                 f"origin: {path}: SQLite cannot use write-ahead logging here (journal mode {mode}): use a local disk"
             )
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
         if _version(connection) == 0:
             _create(connection)
         connection.execute("SELECT count(*) FROM documents WHERE id = 0")  # the table is there and can be read
