@@ -10,7 +10,7 @@ import msgspec
 from sidecar import admin_http, explain, overview
 from sidecar.address import TcpAddress
 from sidecar.admin_access import refusal
-from sidecar.admin_http import BadRequest, Request, Response, json, text
+from sidecar.admin_http import BadRequest, GradualResponse, Request, Response, json, text
 from sidecar.clock import Clock
 from sidecar.config import Config
 from sidecar.fetch import ReadThrough
@@ -67,7 +67,7 @@ class AdminServer:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
         self._page = Path(__file__).with_name("admin_page.html").read_bytes()
-        self._routes: dict[str, tuple[str, Callable[[Request], Response]]] = {
+        self._routes: dict[str, tuple[str, Callable[[Request], Response | GradualResponse]]] = {
             "/": ("GET", self._live_page),
             "/metrics": ("GET", self._metrics),
             "/healthz": ("GET", self._healthz),
@@ -99,7 +99,7 @@ class AdminServer:
         for writer in list(self._connections):
             writer.close()
 
-    def answer(self, request: Request, peer: str) -> Response:
+    def answer(self, request: Request, peer: str) -> Response | GradualResponse:
         """The response to one request: access first, then the route."""
         token = self._services.admin_token
         refused = refusal(request, peer, token.matches if token else None)
@@ -122,7 +122,7 @@ class AdminServer:
         peer = (writer.get_extra_info("peername") or ("",))[0]
         try:
             while (request := await admin_http.read_request(reader)) is not None:
-                response = self._answer_or_500(request, peer)
+                response = await self._answer_or_500(request, peer)
                 await self._send(writer, response, head_only=request.method == "HEAD", close=request.wants_close())
                 if request.wants_close():
                     break
@@ -134,9 +134,10 @@ class AdminServer:
             self._connections.discard(writer)
             writer.close()
 
-    def _answer_or_500(self, request: Request, peer: str) -> Response:
+    async def _answer_or_500(self, request: Request, peer: str) -> Response:
         try:
-            return self.answer(request, peer)
+            response = self.answer(request, peer)
+            return await response.whole() if isinstance(response, GradualResponse) else response
         except Exception as exc:  # a bug of ours must not take the port down
             _log.error("admin_request_failed", path=request.path, exc_info=exc)
             return text(500, "internal error; see the log")
@@ -148,9 +149,8 @@ class AdminServer:
     def _live_page(self, _: Request) -> Response:
         return Response(200, self._page, "text/html; charset=utf-8", _PAGE_HEADERS)
 
-    def _metrics(self, request: Request) -> Response:
-        body, content_type = self._services.exposition.render(request.headers.get("accept", ""))
-        return Response(200, body, content_type)
+    def _metrics(self, request: Request) -> GradualResponse:
+        return GradualResponse(*self._services.exposition.pieces(request.headers.get("accept", "")))
 
     def _healthz(self, _: Request) -> Response:
         return text(200, "ok")

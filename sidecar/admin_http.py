@@ -1,6 +1,7 @@
 """Just enough HTTP/1.1 for the admin port: bounded requests in, whole responses out. Input: hostile bytes."""
 
 import asyncio
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -49,6 +50,21 @@ class Response(NamedTuple):
             lines.append("Connection: close")
         head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
         return head if head_only else head + self.body
+
+
+class GradualResponse(NamedTuple):
+    """An answer whose body is made piece by piece, for it would take too long at once."""
+
+    pieces: Iterator[bytes]
+    content_type: str
+
+    async def whole(self) -> Response:
+        """The answer; the loop serves others after each piece."""
+        made = []
+        for piece in self.pieces:
+            made.append(piece)
+            await asyncio.sleep(0)
+        return Response(200, b"".join(made), self.content_type)
 
 
 class BadRequest(Exception):

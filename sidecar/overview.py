@@ -16,7 +16,7 @@ def collect(services: "AdminServices") -> dict[str, Any]:
     """All that the page shows, ready for JSON."""
     store, misses, health = services.store, services.misses, services.health
     views = services.policy.current.view_names
-    counted = services.counters.snapshot(len(views), len(services.families))
+    counters = services.counters
     return {
         "version": version("feature-sidecar"),
         "uptime_s": round(time.time() - services.started_at, 1),
@@ -49,10 +49,10 @@ def collect(services: "AdminServices") -> dict[str, Any]:
             "read_bounds_s": misses.durations["read"].bounds,
             "read_counts": misses.durations["read"].counts,
         },
-        "commands": sum(counted["commands"].values()),
+        "commands": counters.totals(0)[1],
         "views": [
-            {"name": name, **counted["lookups"][number], "ages": counted["served_age"][number][0]}
+            {"name": name, **counters.lookups_of(number), "ages": counters.served_of(number)[0]}
             for number, name in enumerate(views)
         ],
-        "age_bounds_s": [(1 << bits) * _TICK_S for bits in range(len(counted["served_age"][0][0]))],
+        "age_bounds_s": [(1 << bits) * _TICK_S for bits in range(len(counters.served_of(0)[0]))],
     }

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from protocol import FAMILIES
 from protocol.replies import Reply, Verbatim
 from sidecar.commands.config_view import EVICTION, config_view
 from sidecar.commands.connection import SERVER_VERSION
@@ -98,18 +97,14 @@ def _persistence(services: Services) -> Section:
 
 
 def _stats(services: Services) -> Section:
-    figures = services.counters.snapshot(len(services.policy.current.view_names), len(FAMILIES))
-    hits, stale, misses, negative = (
-        sum(outcomes[outcome] for outcomes in figures["lookups"].values())
-        for outcome in ("hit", "stale", "miss", "negative")
-    )
+    entries, commands = services.counters.totals(len(services.policy.current.view_names))
     return {
         "total_connections_received": services.connections_received(),
-        "total_commands_processed": sum(figures["commands"].values()),
+        "total_commands_processed": commands,
         "expired_keys": services.store.expired,
         "evicted_keys": sum(services.store.evictions.values()),
-        "keyspace_hits": hits + stale,  # entries answered from memory
-        "keyspace_misses": misses + negative,  # asked of the origin, or known to be absent: absent is a miss to Redis
+        "keyspace_hits": entries["hit"] + entries["stale"],  # entries answered from memory
+        "keyspace_misses": entries["miss"] + entries["negative"],  # to Redis, what is known to be absent is a miss
         "pubsub_channels": 0,
         "pubsub_patterns": 0,
     }

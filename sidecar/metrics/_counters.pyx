@@ -1,6 +1,7 @@
 """Hot counters: bodies and what the scrape reads. All state is explained in the .pxd."""
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 
 OUTCOMES = ("hit", "stale", "miss", "negative")   # labels, by Outcome
@@ -34,30 +35,54 @@ cdef class Counters:
     def lookups_of(self, uint32_t view):
         """{outcome: entries} of one view."""
         cdef int outcome
+        if view >= MAX_VIEWS:
+            raise IndexError(view)
         return {OUTCOMES[outcome]: self.lookups[view][outcome] for outcome in range(4)}
 
-    def snapshot(self, uint32_t views, uint32_t families):
-        """All counters of the first `views` views and `families` families.
+    def served_of(self, uint32_t view):
+        """(entries answered by bit length of their age in ticks, sum of their ages in ticks) of one view."""
+        cdef uint32_t i
+        if view >= MAX_VIEWS:
+            raise IndexError(view)
+        return [self.served_age[view][i] for i in range(AGE_BUCKETS)], self.served_age_ticks[view]
 
-        Returns:
-            {"lookups": {view: {outcome: n}},
-             "served_age": {view: (counts by bit length of the age in ticks, sum of ages in ticks)},
-             "commands": {family: n},
-             "durations": {family: (counts by bit length of the duration in ns, sum in ns, samples)}}
-        """
-        cdef uint32_t view, family, i
-        served, durations = {}, {}
+    def commands_of(self, uint32_t family):
+        """Commands of one family."""
+        if family >= FAMILIES:
+            raise IndexError(family)
+        return self.commands[family]
+
+    def durations_of(self, uint32_t family):
+        """(sampled commands by bit length of their duration in ns, sum in ns, samples) of one family."""
+        cdef uint32_t i
+        if family >= FAMILIES:
+            raise IndexError(family)
+        counts = [self.durations[family][i] for i in range(DURATION_BUCKETS)]
+        return counts, self.duration_ns[family], self.duration_samples[family]
+
+    def copy(self, uint32_t views):
+        """All of one moment, of the first `views` views: what a reader may take its time over."""
+        cdef Counters other = Counters.__new__(Counters)
+        views = min(views, MAX_VIEWS)
+        memcpy(other.lookups, self.lookups, views * sizeof(self.lookups[0]))
+        memcpy(other.served_age, self.served_age, views * sizeof(self.served_age[0]))
+        memcpy(other.served_age_ticks, self.served_age_ticks, views * sizeof(uint64_t))
+        memcpy(other.commands, self.commands, sizeof(self.commands))
+        memcpy(other.durations, self.durations, sizeof(self.durations))
+        memcpy(other.duration_ns, self.duration_ns, sizeof(self.duration_ns))
+        memcpy(other.duration_samples, self.duration_samples, sizeof(self.duration_samples))
+        return other
+
+    def totals(self, uint32_t views):
+        """({outcome: entries of the first `views` views}, commands of all families)."""
+        cdef uint32_t view, family
+        cdef int outcome
+        cdef uint64_t entries[4]
+        cdef uint64_t commands = 0
+        memset(entries, 0, sizeof(entries))
         for view in range(min(views, MAX_VIEWS)):
-            served[view] = ([self.served_age[view][i] for i in range(AGE_BUCKETS)], self.served_age_ticks[view])
-        for family in range(min(families, FAMILIES)):
-            durations[family] = (
-                [self.durations[family][i] for i in range(DURATION_BUCKETS)],
-                self.duration_ns[family],
-                self.duration_samples[family],
-            )
-        return {
-            "lookups": {view: self.lookups_of(view) for view in range(min(views, MAX_VIEWS))},
-            "served_age": served,
-            "commands": {family: self.commands[family] for family in range(min(families, FAMILIES))},
-            "durations": durations,
-        }
+            for outcome in range(4):
+                entries[outcome] += self.lookups[view][outcome]
+        for family in range(FAMILIES):
+            commands += self.commands[family]
+        return {OUTCOMES[outcome]: entries[outcome] for outcome in range(4)}, commands

@@ -2,6 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 
 
 class Histogram:
@@ -22,16 +24,24 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += times
         self.total += value * times
 
-    def cumulative(self) -> list[tuple[str, float]]:
+    def cumulative(self) -> list[tuple[str, int]]:
         """(bound as text, observations up to it), as Prometheus writes a histogram; the last bound is +Inf."""
-        rows, seen = [], 0
-        for bound, count in zip((*map(repr, self.bounds), "+Inf"), self.counts, strict=True):
-            seen += count
-            rows.append((bound, float(seen)))
-        return rows
+        return list(zip(_names(self.bounds), accumulate(self.counts), strict=True))
 
 
-def by_bit_length(counts: Sequence[int], bits: Sequence[int], unit_s: float) -> list[tuple[str, float]]:
+@lru_cache(16)
+def _names(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    """Bounds as text; the last is +Inf."""
+    return *map(repr, bounds), "+Inf"
+
+
+@lru_cache(16)
+def _names_of_bits(bits: tuple[int, ...], unit_s: float) -> tuple[str, ...]:
+    """2**b units for each b, in seconds, as text."""
+    return tuple(repr(round((1 << bit) * unit_s, 9)) for bit in bits)
+
+
+def by_bit_length(counts: Sequence[int], bits: tuple[int, ...], unit_s: float) -> list[tuple[str, int]]:
     """The native counters' form (observations by bit length of an integer) as Prometheus writes a histogram.
 
     An integer of at most b bits is below 2**b, so 2**b units is a bound of all of them.
@@ -41,11 +51,6 @@ def by_bit_length(counts: Sequence[int], bits: Sequence[int], unit_s: float) -> 
         bits: the bit lengths to show a bound for, ascending.
         unit_s: seconds that 1 stands for.
     """
-    rows, seen, length = [], 0, 0
-    for bit in bits:
-        while length <= bit:
-            seen += counts[length]
-            length += 1
-        rows.append((repr(round((1 << bit) * unit_s, 9)), float(seen)))
-    rows.append(("+Inf", float(sum(counts))))
-    return rows
+    up_to = list(accumulate(counts))
+    names = _names_of_bits(bits, unit_s)
+    return [*((name, up_to[bit]) for name, bit in zip(names, bits, strict=True)), ("+Inf", up_to[-1])]

@@ -73,7 +73,7 @@ async def test_readyz_says_why_not(port: Port):
 async def test_metrics_are_negotiated(port: Port):
     """Prometheus text by default, OpenMetrics by the Accept header."""
     status, body = await port.ask("GET", "/metrics")
-    assert status == 200 and b"\nfeature_sidecar_ready 1.0\n" in body
+    assert status == 200 and b"\nfeature_sidecar_ready 1\n" in body
     _, body = await port.ask("GET", "/metrics", b"", "Accept: application/openmetrics-text; version=1.0.0")
     assert body.endswith(b"# EOF\n")
 

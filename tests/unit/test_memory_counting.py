@@ -17,12 +17,19 @@ def test_counters_start_at_zero_and_add_up() -> None:
     counters.add_served(7, 0, 5, 2)
     counters.add_command(1, 4)
     counters.add_duration(1, 1000)
-    snapshot = counters.snapshot(8, 2)
-    assert snapshot["lookups"][7] == {"hit": 2, "stale": 0, "miss": 3, "negative": 0}
-    counts, total = snapshot["served_age"][7]
-    assert counts[3] == 2 and sum(counts) == 2 and total == 10
-    assert snapshot["commands"] == {0: 0, 1: 4}
-    assert snapshot["durations"][1][0][10] == 1 and snapshot["durations"][1][1:] == (1000, 1)
+    copy = counters.copy(8)
+    counters.add_lookup(7, 2, 1)
+    counters.add_command(1, 1)
+    for counted, later in ((copy, 0), (counters, 1)):
+        assert counted.lookups_of(7) == {"hit": 2, "stale": 0, "miss": 3 + later, "negative": 0}
+        counts, total = counted.served_of(7)
+        assert counts[3] == 2 and sum(counts) == 2 and total == 10
+        assert [counted.commands_of(family) for family in (0, 1)] == [0, 4 + later]
+        counts, total_ns, samples = counted.durations_of(1)
+        assert counts[10] == 1 and (total_ns, samples) == (1000, 1)
+    assert counters.totals(8) == ({"hit": 2, "stale": 0, "miss": 4, "negative": 0}, 5)
+    assert counters.totals(7) == (NONE, 5)
+    assert counters.copy(7).lookups_of(7) == NONE
 
 
 def test_judged_fields_are_counted_by_view_and_outcome_unless_one_misses() -> None:

@@ -1,18 +1,23 @@
 """What a scrape reads: everything from the first one, the right numbers afterwards, in two formats."""
 
+import pytest
 from fake_services import FakeServices
+from prometheus_client import ProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from prometheus_client.samples import Sample
 
+import policies
 from sidecar.metrics._counters import Outcome
 from sidecar.metrics.catalog import CATALOG
 from sidecar.metrics.histogram import Histogram, by_bit_length
+from sidecar.metrics.text import new_family
 
 
 def scrape(services: FakeServices) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Every sample by name and labels."""
-    body, _ = services.exposition.render()
+    pieces, _ = services.exposition.pieces()
+    body = b"".join(pieces)
     return {key_of(sample): sample.value for family in read_text(body.decode()) for sample in family.samples}
 
 
@@ -98,17 +103,63 @@ def test_ages_and_durations_fall_into_the_buckets_that_hold_them():
 
 def test_openmetrics_is_answered_where_it_is_asked_for():
     """By the Accept header; an independent parser reads it to its end mark."""
-    body, content_type = FakeServices().exposition.render("application/openmetrics-text; version=1.0.0")
+    pieces, content_type = FakeServices().exposition.pieces("application/openmetrics-text; version=1.0.0")
+    body = b"".join(pieces)
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
     assert len(list(read_openmetrics(body.decode()))) >= len(CATALOG)
-    _, plain = FakeServices().exposition.render("")
+    _, plain = FakeServices().exposition.pieces("")
     assert plain.startswith("text/plain")
 
 
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_a_thousand_views_are_written_in_small_pieces_of_one_moment(accept: str):
+    """Each piece is a step of the loop; what is counted between them does not show, nor does another scrape."""
+    services = FakeServices()
+    views = "".join(f'  - {{name: v{n}, keys: "v{n}:{{id}}"}}\n' for n in range(1000))
+    services.policy.current = policies.parse(f"version: 1\nfeature_views:\n{views}", "policy.yaml").compile()
+    services.counters.add_served(1000, Outcome.HIT, 100, 5)
+    pieces, _ = services.exposition.pieces(accept)
+    made = [next(pieces)]
+    services.counters.add_served(1000, Outcome.HIT, 100, 1)
+    other, _ = services.exposition.pieces(accept)
+    next(other)
+    made += pieces
+    body = b"".join(made).decode()
+    assert len(made) > 100 and max(piece.count(b"\n") for piece in made) < 400
+    read = read_openmetrics if accept else read_text
+    samples = {key_of(sample): sample.value for family in read(body) for sample in family.samples}
+    assert value(samples, "served_age_seconds_count", view="v999") == 5
+    assert value(samples, "lookups_total", view="v999", outcome="hit") == 5
+    assert b'_count{view="v999"} 6\n' in b"".join(other)
+
+
+def test_labels_and_numbers_are_read_back_as_they_were():
+    """Quotes, backslashes and line ends in a label; integers past 2**53 and small fractions."""
+    label = 'a "b" \\ c\nd'
+    for openmetrics, read in ((False, read_text), (True, read_openmetrics)):
+        family = new_family("some_total", "counter", 'says "x" \\ y', ("z", "a"), openmetrics=openmetrics)
+        family.add_metric((label, "other"), 2**60 + 1)
+        histogram = new_family("some_seconds", "histogram", "h", ("view",), openmetrics=openmetrics)
+        histogram.add_metric((label,), [("0.5", 1), ("+Inf", 2)], 1e-07)
+        text = "".join(family.lines + histogram.lines)
+        assert str(2**60 + 1) in text
+        counter, seconds = read(text + "# EOF\n" if openmetrics else text)
+        assert counter.documentation == 'says "x" \\ y'
+        assert [sample.labels for sample in counter.samples] == [{"a": "other", "z": label}]
+        assert {sample.name: sample.value for sample in seconds.samples}["some_seconds_sum"] == 1e-07
+        assert [sample.labels for sample in seconds.samples if "le" in sample.labels] == [
+            {"view": label, "le": "0.5"}, {"view": label, "le": "+Inf"},
+        ]  # fmt: skip
+
+
 def test_the_process_is_measured_too():
-    """An own registry has to add it."""
-    assert scrape(FakeServices())["process_resident_memory_bytes", ()] > 1e6
+    """As prometheus-client does it: the same names, and numbers as large."""
+    samples = scrape(FakeServices())
+    theirs = {family.name: family.samples[0] for family in ProcessCollector(registry=None).collect()}
+    assert len(theirs) == 6
+    for sample in theirs.values():
+        assert samples[sample.name, ()] == pytest.approx(sample.value, rel=0.2), sample.name
 
 
 def test_a_histogram_puts_a_value_on_a_bound_into_its_bucket():
