@@ -105,11 +105,8 @@ class Counted:
     def add_command(self, family: int, n: int) -> None:
         self.commands[family] = self.commands.get(family, 0) + n
 
-    def snapshot(self, views: int, families: int) -> dict[str, Any]:
-        return {
-            "lookups": {0: {"hit": 5, "stale": 2, "miss": 3, "negative": 1}},
-            "commands": self.commands,
-        }
+    def totals(self, views: int) -> tuple[dict[str, int], int]:
+        return {"hit": 5, "stale": 2, "miss": 3, "negative": 1}, sum(self.commands.values())
 
 
 class StoreFigures:
