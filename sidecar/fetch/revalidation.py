@@ -1,4 +1,4 @@
-"""Refreshing behind a stale answer: one origin read for the whole row, that nobody waits for."""
+"""Refreshing behind what is stale, or fresh and near its end: one origin read of the row, that nobody waits for."""
 
 from asyncio import AbstractEventLoop
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ class Revalidation:
         self._refreshable: Alarms[bytes] = Alarms(loop, clock, store.clear_refreshing)
 
     def revalidate(self, keys: Iterable[bytes]) -> None:
-        """A stale entry of each was served."""
+        """A stale entry of each, or a fresh one near its end, was served."""
         now_ns = self._turn.now_ns()
         for key in keys:
             failing = self._failing.state(key)

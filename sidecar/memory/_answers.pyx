@@ -39,6 +39,7 @@ cdef class Answers(Writes):
     def lookup_counted(self, bytes key not None, fields=None, int window=0, ignore_busy_except=None):
         """As lookup, and count the outcomes of what was answered; `must_revalidate` then says whether to refresh it.
 
+        That may be so for what is fresh too: see _early.pxd.
         Window 2 hands out no revalidation: it is asked when a read of the origin has just failed.
         """
         return self.answer(key, fields, window, ignore_busy_except, True)
@@ -79,6 +80,8 @@ cdef class Answers(Writes):
                 if verdict != <int>FRESH and window == <int>STALE:
                     self.must_revalidate = not item[0] & REFRESHING
                     item[0] |= REFRESHING
+                elif verdict == <int>FRESH and window == <int>STALE:
+                    self.must_revalidate = self.string_near_end(item, key_hash, age, rule)
                 count_served(self.counters, rule.view, STALE_HIT if verdict != <int>FRESH else HIT, age, 1)
             at = string_parts(item, &key_size, &value_size)
             return Found((<const char*>at + key_size)[:value_size], True, expiry_ms)
@@ -89,6 +92,13 @@ cdef class Answers(Writes):
         if not self.collect(&row, fields, window, into, count, False):
             return None
         return Found(into, fields is None, expiry_ms)
+
+    cdef bint string_near_end(self, uint8_t* item, uint64_t key_hash, uint32_t age, const Limits* rule) noexcept:
+        """Whether a fresh string is to be refreshed early; it is marked then."""
+        cdef uint64_t shortened = <uint64_t>age + entry_jitter(key_hash, rule)
+        if shortened + self.early[rule.view].window_ticks < rule.fresh_ticks:
+            return False
+        return self.draws_early(item, rule.view, <uint32_t>shortened, rule)
 
     cdef bint is_late_check(self, RowView* row, object fields) except -1:
         """Only timestamps of a Feast row are asked: Feast wants to know whether its data is late, so the origin is asked."""
@@ -141,6 +151,8 @@ cdef class Answers(Writes):
                 self.must_revalidate = not (<uint8_t*>row.item)[0] & REFRESHING
                 (<uint8_t*>row.item)[0] |= REFRESHING
             for rule_number, ticks, is_absent, judged in served:
+                if judged == FRESH and window == <int>STALE and self.near_end(row, rule_number, ticks):
+                    self.must_revalidate = True
                 outcome = NEGATIVE if is_absent else STALE_HIT if judged in (STALE, ERROR_ONLY) or judged == FOLLOWS and stale else HIT
                 count_served(self.counters, self.table.limits[<uint32_t>rule_number].view, outcome, ticks, 1)
         return True

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from policies._freshness cimport FRESH, STALE, Freshness, Limits, entry_jitter, freshness
 from policies._table cimport RuleTable
+from sidecar.memory._early cimport draws_refresh, set_fill_cost
 from sidecar.memory._index cimport (
     Bucket, Slot, first_bucket, hash_of, index_find, lowest_bit, match_tags, prefetch, prefetch_lines, second_bucket,
     slot_value, tag_of, touch,
@@ -14,7 +15,7 @@ from sidecar.memory._items cimport (
 from sidecar.memory._machine cimport OFFSET_MASK, OLDEST_AGE
 from sidecar.memory._tier cimport age_of, tier_close, tier_open
 from sidecar.memory._views cimport NEEDS_ORIGIN, NOT_HERE, OTHER_KIND, USABLE, Probe, StringView
-from sidecar.metrics._counters cimport HIT, NEGATIVE, STALE_HIT, Counters
+from sidecar.metrics._counters cimport HIT, MAX_VIEWS, NEGATIVE, STALE_HIT, Counters
 
 import os
 
@@ -48,6 +49,7 @@ cdef class Lookups:
         k1 = int.from_bytes(seed[8:], "little")
         tier_open(&self.tier, max_memory, segment_bytes_for(max_memory), k0, k1)
         self.counters = counters
+        self.random = (k0 ^ k1 ^ <uint64_t>0x9E3779B97F4A7C15) | 1      # any state but 0
         self.use_table(table)
 
     def __dealloc__(self):
@@ -59,6 +61,23 @@ cdef class Lookups:
         self.tier.limits = table.limits
         self.tier.rules = table.count
         self.tier.generation += 1
+
+    def set_fill_cost(self, uint32_t view, uint64_t cost_us):
+        """A fill of rows and strings of this view takes so many microseconds: hits near their end refresh that early."""
+        if view >= MAX_VIEWS:
+            raise IndexError(view)
+        set_fill_cost(&self.early[view], cost_us)
+
+    @cython.final
+    cdef bint draws_early(self, uint8_t* item, uint32_t view, uint32_t shortened, const Limits* rule) noexcept:
+        """Whether a fresh hit in its view's window is to be refreshed now; the item is marked then. shortened: age and jitter."""
+        if item[0] & REFRESHING or not draws_refresh(
+            &self.early[view], rule.fresh_ticks - shortened, rule.fresh_ticks, &self.random
+        ):
+            return False
+        item[0] |= REFRESHING
+        self.early_refreshes += 1
+        return True
 
     @cython.final
     cdef uint64_t hash_key(self, const uint8_t* key, size_t size) noexcept nogil:
@@ -131,7 +150,7 @@ cdef class Lookups:
         cdef Slot slot
         cdef uint8_t* item = self.find_live(key_hash, key, size, &slot)
         cdef const Limits* rule
-        cdef uint32_t key_size
+        cdef uint32_t key_size, jitter
         cdef Freshness verdict
         if item == NULL:
             return NOT_HERE
@@ -150,12 +169,16 @@ cdef class Lookups:
             out.size = 0
             out.outcome = NEGATIVE
         else:
-            verdict = freshness(out.age_ticks, entry_jitter(key_hash, rule), rule)
+            jitter = entry_jitter(key_hash, rule)
+            verdict = freshness(out.age_ticks, jitter, rule)
             if verdict > STALE:
                 return NEEDS_ORIGIN
             out.value = string_parts(item, &key_size, &out.size) + size
             out.outcome = HIT
-            if verdict == STALE:
+            if verdict == FRESH:
+                if <uint64_t>out.age_ticks + jitter + self.early[rule.view].window_ticks >= rule.fresh_ticks:
+                    out.revalidate = self.draws_early(item, rule.view, out.age_ticks + jitter, rule)
+            else:
                 out.outcome = STALE_HIT
                 out.revalidate = not item[0] & REFRESHING
                 item[0] |= REFRESHING

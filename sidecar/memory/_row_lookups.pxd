@@ -51,3 +51,4 @@ cdef class RowLookups(Lookups):
     cdef int32_t column_for(self, const RowView* row, const uint8_t* name, uint32_t size, uint32_t guess) noexcept
     cdef bint judge_classes(self, RowView* row, const int32_t* columns, uint32_t count, uint8_t* outcomes, Judgement* out) noexcept
     cdef int judge_column(self, const RowView* row, int32_t column, uint32_t* rule, uint32_t* age, bint* absent) noexcept
+    cdef bint near_end(self, const RowView* row, uint32_t rule, uint32_t age) noexcept

@@ -128,10 +128,24 @@ cdef class RowLookups(Lookups):
             return MIXED
         floor = &out.plan.floor
         jitter = entry_jitter(key_hash, floor)
-        if <uint64_t>out.age_ticks + jitter < floor.fresh_ticks:
+        if <uint64_t>out.age_ticks + jitter + self.early[rule.view].window_ticks < floor.fresh_ticks:
             out.outcome = HIT
             return USABLE
+        if <uint64_t>out.age_ticks + jitter < floor.fresh_ticks and out.plan.classes <= 1:
+            out.outcome = HIT        # near its end, all fields alike: no need to judge which are asked
+            out.revalidate = self.draws_early(item, rule.view, out.age_ticks + jitter, floor)
+            return USABLE
         return MIXED
+
+    @cython.final
+    cdef bint near_end(self, const RowView* row, uint32_t rule, uint32_t age) noexcept:
+        """Whether a fresh field is to be refreshed early, by what a fill of its row costs; the row is marked then."""
+        cdef const Limits* limits = &self.table.limits[rule]
+        cdef uint32_t view = self.table.limits[row.rule].view
+        cdef uint64_t shortened = <uint64_t>age + entry_jitter(row.key_hash, limits)
+        if shortened + self.early[view].window_ticks < limits.fresh_ticks or shortened >= limits.fresh_ticks:
+            return False
+        return self.draws_early(<uint8_t*>row.item, view, <uint32_t>shortened, limits)
 
     @cython.final
     cdef uint32_t absent_rule(self, uint32_t row_rule, const uint8_t* name, uint32_t size) noexcept:
@@ -286,6 +300,8 @@ cdef class RowLookups(Lookups):
             (<uint8_t*>row.item)[0] |= REFRESHING
         for place in range(row.plan.classes):
             if asked[place]:
+                if verdicts[place] == <uint8_t>HIT and self.near_end(row, row.plan.rules[place], row.age_ticks):
+                    out.revalidate = True
                 limits = &self.table.limits[row.plan.rules[place]]
                 count_served(self.counters, limits.view, <Outcome>verdicts[place], row.age_ticks, asked[place])
         return True
@@ -330,7 +346,9 @@ cdef class RowLookups(Lookups):
         run_view = run_age = 0
         run_outcome = 0
         for i in range(count):
-            self.judge_column(row, columns[i], &rule, &age, &absent)
+            verdict = self.judge_column(row, columns[i], &rule, &age, &absent)
+            if verdict == <int>FRESH and row.plan != NULL and self.near_end(row, rule, age):
+                out.revalidate = True
             if outcomes[i] == FOLLOWS:
                 outcomes[i] = <uint8_t>(NEGATIVE if absent else STALE_HIT if stale else HIT)
             if run and (run_outcome != outcomes[i] or run_age != age or run_view != self.table.limits[rule].view):

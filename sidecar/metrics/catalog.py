@@ -76,6 +76,12 @@ CATALOG: tuple[Metric, ...] = (
         "Misses that waited for a read already under way instead of asking again (singleflight).",
     ),
     Metric(
+        "early_refreshes_total",
+        "counter",
+        (),
+        "Hits that asked for the next fill while they were fresh: hot entries near their end, by what a fill takes.",
+    ),
+    Metric(
         "fills_dropped_total",
         "counter",
         ("reason",),

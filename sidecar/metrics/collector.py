@@ -33,7 +33,7 @@ class MetricSources(Protocol):
     Attributes:
         counters: the hit path's.
         misses: the miss path's.
-        store: memory_used, memory_limit, entries, rows, evictions, expired.
+        store: memory_used, memory_limit, entries, rows, evictions, expired, early_refreshes.
         poller: connections, client_bytes, aborted_output, aborted_memory.
         policy: has ``.current`` with ``view_names`` and ``feature_sets``.
         families: names of the command families, by number.
@@ -107,6 +107,9 @@ class Collector:
 
     def _flights_joined_total(self, family: FamilyText) -> None:
         family.add_metric((), self._sources.misses.joined)
+
+    def _early_refreshes_total(self, family: FamilyText) -> None:
+        family.add_metric((), self._sources.store.early_refreshes)
 
     def _fills_dropped_total(self, family: FamilyText) -> None:
         for reason, fills in self._sources.misses.fills_dropped.items():
