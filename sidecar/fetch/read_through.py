@@ -62,7 +62,7 @@ class ReadThrough:
         self._clock = clock
         self._turn = turn
         self._store = store
-        self._reads_whole = origin.reads_whole
+        self._prefers_whole = origin.prefers_whole
         self._coherence = coherence
         self._counters = counters
         self._numbers = numbers
@@ -146,7 +146,7 @@ class ReadThrough:
             self._delivery.tell(waiter, Cause.OVERLOADED)
             return
         else:
-            whole = self._reads_whole or row.is_feast
+            whole = fields is None or row.is_feast or self._prefers_whole(key, fields)
             flight = self._singleflight.begin(key, None if whole else fields, deadline)
         flight.board(waiter)
         self._deadlines.add(deadline.at_ns, waiter)

@@ -239,8 +239,12 @@ class Origin(ABC):
     """Where the data lives. Built unconnected; ``start`` must not block on a dead server."""
 
     name: str = "origin"  # label of metrics: sqlite, memory, couchbase
-    reads_whole: bool = True  # False where a read of some fields is cheaper than of the document
+    reads_whole: bool = True  # what ``prefers_whole`` answers, unless an origin judges by the read
     max_reads_per_fetch: int = 1000
+
+    def prefers_whole(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
+        """Whether a read of ``fields`` should ask for the whole document, which serves the next reads too."""
+        return self.reads_whole
 
     async def start(self) -> None:
         """Open, or begin to connect in the background."""

@@ -6,8 +6,6 @@ A hash is one JSON document, a string a binary one; see ``docs/couchbase.md``.
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from couchbase.exceptions import CouchbaseException
-
 from policies.documents import DocumentAddress
 from sidecar.clock import Clock
 from sidecar.logs import logger
@@ -30,14 +28,12 @@ from sidecar.origins.base import (
 )
 from sidecar.origins.couchbase_calls import CouchbaseCalls, DeadlinePassed
 from sidecar.origins.couchbase_connection import CouchbaseConnection
-from sidecar.origins.couchbase_documents import FEAST_LAYOUT, RawTranscoder, default_address
-from sidecar.origins.couchbase_errors import DOCUMENT_NOT_FOUND, cause_of, code_of
+from sidecar.origins.couchbase_documents import RawTranscoder, default_address
+from sidecar.origins.couchbase_reads import CouchbaseReads
 from sidecar.origins.couchbase_url import parse_couchbase_url
-from sidecar.origins.couchbase_writes import CouchbaseWrite, read_with_expiry
+from sidecar.origins.couchbase_writes import CouchbaseWrite
 from sidecar.origins.document import DtypeOf
 from sidecar.origins.errors import OriginSetupError
-from sidecar.origins.member_names import encode_name, is_key_too_long
-from sidecar.origins.stored_document import Document
 from sidecar.resilience.deadline import Deadline
 from sidecar.secret import Secret
 
@@ -99,6 +95,7 @@ class CouchbaseOrigin(Origin):
             parsed, username, password, RawTranscoder(), bootstrap_timeout_s, longest_pause_s
         )
         self._calls = CouchbaseCalls(clock)
+        self._reads = CouchbaseReads(self._connection, clock, self._address_of)
 
     @property
     def connected(self) -> bool:
@@ -114,16 +111,19 @@ class CouchbaseOrigin(Origin):
 
     # Reads --------------------------------------------------------------------------------------------------------
 
+    def prefers_whole(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
+        return self._reads.prefers_whole(key, fields)
+
     async def fetch_many(self, reads: Sequence[Read], deadline: Deadline) -> list[OriginAnswer]:
         time_left = await self._ready(deadline)
-        tasks = await self._calls.gather([self._read(read, time_left) for read in reads], deadline)
+        tasks = await self._calls.gather([self._reads.read(read, time_left) for read in reads], deadline)
         answers: list[OriginAnswer] = [task.result() if task.done() else _TIMED_OUT for task in tasks]
         self._judge(answers)
         return answers
 
     async def expiries(self, key: bytes, fields: tuple[bytes, ...], deadline: Deadline) -> Expiries:
         time_left = await self._ready(deadline)
-        (task,) = await self._calls.gather([self._document(key, time_left, with_expiry=True)], deadline)
+        (task,) = await self._calls.gather([self._reads.document(key, time_left, with_expiry=True)], deadline)
         found = task.result() if task.done() else _TIMED_OUT
         if isinstance(found, Failed):
             self._judge([found])
@@ -140,29 +140,6 @@ class CouchbaseOrigin(Origin):
             return self._calls.timeout(deadline)
         except DeadlinePassed:
             raise OriginTimeout from None
-
-    async def _read(self, read: Read, time_left: timedelta) -> OriginAnswer:
-        found = await self._document(read.key, time_left, with_expiry=False)
-        return found if isinstance(found, Failed) else stored_document.read(found, read.fields, self._clock.wall_ms())
-
-    async def _document(self, key: bytes, time_left: timedelta, *, with_expiry: bool) -> Document | Failed | None:
-        address = self._address_of(key)
-        if address.layout == FEAST_LAYOUT:
-            return Failed(Cause.STORAGE)
-        if is_key_too_long(address.document):
-            return None
-        collection = self._connection.collection(address.scope, address.collection)
-        document = encode_name(address.document)
-        try:
-            if with_expiry or address.document_expiry:
-                return (await read_with_expiry(collection, document, time_left))[0]
-            return (await collection.get(document, timeout=time_left)).value
-        except CouchbaseException as exc:
-            return None if code_of(exc) == DOCUMENT_NOT_FOUND else Failed(cause_of(exc))
-        except RuntimeError:  # the SDK's word for a call on a closed cluster
-            if self._connection.connected:
-                raise
-            return Failed(Cause.CLOSED)
 
     def _judge(self, answers: Sequence[OriginAnswer]) -> None:
         """Raise where the cluster answered nothing at all, with why as far as that is known."""

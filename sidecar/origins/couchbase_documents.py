@@ -7,6 +7,7 @@ from sidecar.origins.stored_document import Document
 
 JSON_FLAGS = 0x02000006  # the common format of all Couchbase SDKs (RFC 20): JSON
 BINARY_FLAGS = 0x03000002  # bytes
+BINARY_LAYOUT = "binary"
 FEAST_LAYOUT = "feast"  # a document a feature: not read or written yet
 _FORMAT = 0x0F000000
 _JSON_FORMAT = 0x02000000
@@ -24,6 +25,13 @@ def default_address(key: bytes) -> DocumentAddress:
 def is_json(flags: int) -> bool:
     """JSON by the common format, or by the legacy one, which is no flags at all."""
     return flags & _FORMAT == _JSON_FORMAT or flags == 0
+
+
+def as_laid_out(document: Document, address: DocumentAddress) -> Document:
+    """The document as its view sees it: in layout ``binary`` all are strings, whatever their flags say."""
+    if address.layout == BINARY_LAYOUT and document.is_json:
+        return Document(document.body, False, document.expiry_ms)
+    return document
 
 
 class RawTranscoder(Transcoder):

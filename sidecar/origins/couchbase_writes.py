@@ -4,6 +4,8 @@
           ^                                                        |
           +------------- someone else wrote in between ------------+
 
+HSET and HEXPIRE of a few fields do the same with just these members, by sub-document operations.
+
 A write that needs no look at the document (SET without conditions, EXPIRE) goes out directly. DEL does look: a hash
 whose fields have all expired stands in Couchbase and is no key. No mutation is ever sent twice unless the server said
 that it did not apply the first.
@@ -21,11 +23,13 @@ from msgspec.structs import replace
 
 from policies.documents import DocumentAddress
 from sidecar.clock import Clock
-from sidecar.origins import stored_document
+from sidecar.origins import couchbase_members, stored_document
 from sidecar.origins.base import (
     Applied,
     Condition,
     Expire,
+    FieldExpire,
+    HashSet,
     Refusal,
     Refused,
     SetValue,
@@ -33,10 +37,17 @@ from sidecar.origins.base import (
     WriteAnswer,
 )
 from sidecar.origins.couchbase_calls import CouchbaseCalls
-from sidecar.origins.couchbase_documents import FEAST_LAYOUT, KEPT_EXPIRY_MS, is_json
+from sidecar.origins.couchbase_documents import (
+    BINARY_LAYOUT,
+    FEAST_LAYOUT,
+    KEPT_EXPIRY_MS,
+    as_laid_out,
+    is_json,
+)
 from sidecar.origins.couchbase_errors import (
     DOCUMENT_NOT_FOUND,
     MOVED_ON,
+    PATH_REFUSED,
     REQUEST_CANCELED,
     answer_of,
     cause_of,
@@ -44,7 +55,7 @@ from sidecar.origins.couchbase_errors import (
 )
 from sidecar.origins.document import DtypeOf
 from sidecar.origins.member_names import encode_name, is_key_too_long
-from sidecar.origins.stored_document import KEY_TOO_LONG, Document
+from sidecar.origins.stored_document import KEY_TOO_LONG, WRONG_TYPE, Document
 from sidecar.resilience.deadline import Deadline
 
 _DURABILITY = {
@@ -106,6 +117,8 @@ class CouchbaseWrite:
             return KEY_TOO_LONG
         if self._address.layout == FEAST_LAYOUT:
             return Refused(Refusal.UNSUPPORTED)
+        if self._address.layout == BINARY_LAYOUT and isinstance(self._write, HashSet):
+            return WRONG_TYPE  # there are only strings, and none may become a hash
         try:
             return await self._apply()
         except ReadFailed as exc:
@@ -123,6 +136,10 @@ class CouchbaseWrite:
                 return await self._set(write)
             if write.condition is Condition.IF_ABSENT:  # most likely it is absent: try that before looking
                 return await self._apply_under_cas(None, 0)
+        if isinstance(write, HashSet | FieldExpire) and self._address.layout == "json":
+            answer = await self._change_members(write)
+            if answer is not None:
+                return answer
         return await self._apply_under_cas(*await self._read())
 
     async def _apply_under_cas(self, before: Document | None, cas: int) -> WriteAnswer:
@@ -142,6 +159,40 @@ class CouchbaseWrite:
                 if code_of(exc) not in MOVED_ON:
                     raise
             before, cas = await self._read()
+
+    async def _change_members(self, write: HashSet | FieldExpire) -> WriteAnswer | None:
+        """Change only the members that are named; None: it takes the whole document."""
+        fields = tuple(write.fields)
+        paths = couchbase_members.paths_of(fields)
+        if not paths:
+            return None
+        while True:
+            try:
+                members = await couchbase_members.look_up(
+                    self._collection, self._document, fields, paths, self._timeout()
+                )
+            except CouchbaseException as exc:
+                if code_of(exc) == DOCUMENT_NOT_FOUND:
+                    return await self._apply_under_cas(None, 0)
+                raise ReadFailed from exc
+            if members is None:
+                return None
+            changed = couchbase_members.changes(write, members, self._clock.wall_ms(), self._dtype_of)
+            if changed is None:
+                return None
+            specs, answer = changed
+            if not specs:
+                return answer
+            try:
+                await self._collection.mutate_in(
+                    self._document, specs, cas=members.cas, preserve_expiry=True, **self._options()
+                )
+                return answer
+            except CouchbaseException as exc:
+                if code_of(exc) in PATH_REFUSED:
+                    return None
+                if code_of(exc) not in MOVED_ON:
+                    raise
 
     async def _set(self, write: SetValue) -> WriteAnswer:
         after, answer = stored_document.apply(write, None, self._clock.wall_ms(), self._dtype_of)
@@ -175,13 +226,14 @@ class CouchbaseWrite:
         """The document as it is, with its expiry only where the write depends on that."""
         try:
             if isinstance(self._write, Expire):
-                return await read_with_expiry(self._collection, self._document, self._timeout())
+                found, cas = await read_with_expiry(self._collection, self._document, self._timeout())
+                return as_laid_out(found, self._address), cas
             result = await self._collection.get(self._document, timeout=self._timeout())
         except CouchbaseException as exc:
             if code_of(exc) == DOCUMENT_NOT_FOUND:
                 return None, 0
             raise ReadFailed from exc
-        return replace(result.value, expiry_ms=KEPT_EXPIRY_MS), result.cas
+        return as_laid_out(replace(result.value, expiry_ms=KEPT_EXPIRY_MS), self._address), result.cas
 
     def _timeout(self) -> timedelta:
         return self._calls.timeout(self._deadline)

@@ -94,12 +94,13 @@ def apply_hash_set(
     added = 0
     for field, value in fields.items():
         member = encode_name(field)
-        if is_null(members.get(member)):
+        before = members.get(member)
+        if is_null(before):
             added += 1
         elif only_absent:
             continue
         dtype = None if dtype_of is None else dtype_of(key, field)
-        members[member] = msgspec.Raw(encode_value(value, dtype))
+        members[member] = msgspec.Raw(encode_value(value, dtype, None if before is None else bytes(before)))
         expiries.pop(member, None)
     return _encode(members, expiries), added
 

@@ -8,6 +8,7 @@ import msgspec
 
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMERIC_DTYPES = frozenset({"int32", "int64", "float32", "float64"})
+_FIRST_OF_NUMBER = b"-0123456789"
 _SPACE = re.compile(rb"[ \t\r\n]")
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]++', re.DOTALL)
 _BINARY_PREFIX = b'{"$binary":"'
@@ -17,13 +18,15 @@ _decode_text = msgspec.json.Decoder(str).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def encode_value(value: bytes, dtype: str | None = None) -> bytes:
+def encode_value(value: bytes, dtype: str | None = None, before: bytes | None = None) -> bytes:
     """The JSON that stands for ``value``.
 
-    A number, with its exact text, only where the policy's dtype is numeric and the text is a JSON number; otherwise
-    a JSON string, and ``{"$binary":"<base64>"}`` for what is not UTF-8.
+    A number, with its exact text, only where the text is a JSON number and either the policy's dtype is numeric or, if
+    there is none, the member was a number ``before``; otherwise a JSON string, and ``{"$binary":"<base64>"}`` for what
+    is not UTF-8.
     """
-    if dtype in _NUMERIC_DTYPES and _NUMBER.fullmatch(value):
+    was_number = before is not None and before[:1] in _FIRST_OF_NUMBER
+    if (dtype in _NUMERIC_DTYPES or (was_number and dtype is None)) and _NUMBER.fullmatch(value):
         return value
     try:
         return _encode_text(value.decode())

@@ -122,7 +122,7 @@ async def test_a_document_that_goes_in_between_is_made_anew(node, origin):
     await write(origin, HashSet(b"h", {b"a": b"1"}))
     node.hang(apply=True)
     pending = asyncio.ensure_future(write(origin, HashSet(b"h", {b"b": b"2"})))
-    await eventually(lambda: node.requests["GET"] == 2)
+    await eventually(lambda: node.requests["LOOKUP_IN"] == 2)
     del node.documents.by_key[0, b"h"]
     node.resume()
     assert await pending == [Applied(1)]

@@ -53,9 +53,8 @@ async def loop_errors():
 
 def under_way() -> list[str]:
     """Calls into the SDK that have not ended."""
-    return [
-        repr(task) for task in asyncio.all_tasks() if "._read()" in repr(task) or "._write_in_order()" in repr(task)
-    ]
+    calls = ("CouchbaseReads.read()", "._write_in_order()")
+    return [repr(task) for task in asyncio.all_tasks() if any(call in repr(task) for call in calls)]
 
 
 async def test_a_hanging_server_ends_reads_by_their_deadline(node, origin):

@@ -127,6 +127,25 @@ def test_what_a_value_is_written_as(value, dtype, json_text):
 
 
 @pytest.mark.parametrize(
+    ("before", "value", "json_text"),
+    [
+        (b"1.10", b"2.50", b"2.50"),
+        (b"-1", b"7", b"7"),
+        (b"1", b"none", b'"none"'),
+        (b"1", b"01", b'"01"'),
+        (b'"1"', b"2", b'"2"'),
+        (b"null", b"2", b'"2"'),
+    ],
+)
+def test_a_number_stays_one_where_no_dtype_is_declared(before, value, json_text):
+    """Other programs that read the document find the type that they put there, as long as the text is a number."""
+    after, _ = apply_hash_set(b'{"f":%b}' % before, {b"f": value}, NOW)
+    assert after == b'{"f":%b}' % json_text
+    text, _ = apply_hash_set(b'{"f":%b}' % before, {b"f": value}, NOW, dtype_of=lambda key, field: "string")
+    assert text == b'{"f":"%b"}' % value
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         (b"", ""),

@@ -1,0 +1,94 @@
+"""Reads of one document: whole, or some of its members by a sub-document lookup where that costs less."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from acouchbase.collection import AsyncCollection
+from couchbase.exceptions import CouchbaseException
+
+from policies.documents import DocumentAddress
+from sidecar.clock import Clock
+from sidecar.origins import couchbase_members, stored_document
+from sidecar.origins.base import ABSENT, Cause, Failed, OriginAnswer, Read
+from sidecar.origins.couchbase_connection import CouchbaseConnection
+from sidecar.origins.couchbase_documents import FEAST_LAYOUT, as_laid_out
+from sidecar.origins.couchbase_errors import DOCUMENT_NOT_FOUND, cause_of, code_of
+from sidecar.origins.couchbase_sizes import DocumentSizes
+from sidecar.origins.couchbase_writes import read_with_expiry
+from sidecar.origins.member_names import encode_name, is_key_too_long
+from sidecar.origins.stored_document import Document
+
+
+class CouchbaseReads:
+    """Reads through ``connection``, each key where ``address_of`` says."""
+
+    def __init__(
+        self, connection: CouchbaseConnection, clock: Clock, address_of: Callable[[bytes], DocumentAddress]
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._address_of = address_of
+        self._sizes = DocumentSizes()
+
+    def prefers_whole(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
+        """Whether to ask for the whole document: all but a few members of large ones."""
+        address = self._address_of(key)
+        few = self._sizes.prefers_members(address.scope, address.collection, len(fields))
+        return not few or couchbase_members.paths_of(fields) is None
+
+    async def read(self, read: Read, time_left: timedelta) -> OriginAnswer:
+        """One document's answer; what fails is Failed, never raised."""
+        fields = read.fields
+        if fields is not None:
+            answer = await self._members(read.key, fields, time_left)
+            if answer is not None:
+                return answer
+        found = await self.document(read.key, time_left)
+        return found if isinstance(found, Failed) else stored_document.read(found, fields, self._clock.wall_ms())
+
+    async def document(
+        self, key: bytes, time_left: timedelta, *, with_expiry: bool = False
+    ) -> Document | Failed | None:
+        """The whole document; its expiry where asked for here or by the policy."""
+        address = self._address_of(key)
+        if address.layout == FEAST_LAYOUT:
+            return Failed(Cause.STORAGE)
+        if is_key_too_long(address.document):
+            return None
+        collection = self._connection.collection(address.scope, address.collection)
+        name = encode_name(address.document)
+        try:
+            if with_expiry or address.document_expiry:
+                found = (await read_with_expiry(collection, name, time_left))[0]
+            else:
+                found = (await collection.get(name, timeout=time_left)).value
+        except (CouchbaseException, RuntimeError) as exc:
+            return self._failed(exc)
+        self._sizes.seen(address.scope, address.collection, len(found.body))
+        return as_laid_out(found, address)
+
+    async def _members(self, key: bytes, fields: tuple[bytes, ...], time_left: timedelta) -> OriginAnswer | None:
+        """The answer from some members of the document; None: the whole document is needed."""
+        paths = couchbase_members.paths_of(fields)
+        address = self._address_of(key)
+        if not paths or address.layout != "json" or is_key_too_long(address.document):
+            return None
+        collection: AsyncCollection = self._connection.collection(address.scope, address.collection)
+        try:
+            members = await couchbase_members.look_up(
+                collection, encode_name(address.document), fields, paths, time_left
+            )
+        except (CouchbaseException, RuntimeError) as exc:
+            return self._failed(exc) or ABSENT
+        if members is None:
+            return None
+        self._sizes.seen(address.scope, address.collection, members.size)
+        return couchbase_members.found(members, fields, self._clock.wall_ms())
+
+    def _failed(self, error: CouchbaseException | RuntimeError) -> Failed | None:
+        """Why nothing was read; None: there is no such document."""
+        if isinstance(error, CouchbaseException):
+            return None if code_of(error) == DOCUMENT_NOT_FOUND else Failed(cause_of(error))
+        if self._connection.connected:
+            raise error
+        return Failed(Cause.CLOSED)  # the SDK's word for a call on a closed cluster
