@@ -1,4 +1,4 @@
-"""The memory limit that a container runtime set for this process, from cgroup v2 or v1."""
+"""What a container runtime set for this process and what it took away: memory limit, CPU throttling. cgroup v2 or v1."""
 
 from pathlib import Path
 
@@ -14,12 +14,41 @@ def memory_limit_bytes(root: Path = Path("/")) -> int | None:
     Args:
         root: where /proc and /sys are; tests give a made-up tree.
     """
-    limits = [limit for group in _groups(root) if (limit := _limit_of(group)) is not None]
+    files = _files(root, "memory", "memory.max", "memory.limit_in_bytes")
+    limits = [limit for file in files if (limit := _limit_of(file)) is not None]
     return min(limits, default=None)
 
 
-def _groups(root: Path) -> list[Path]:
-    """Files that may hold a limit for this process."""
+class CpuThrottling:
+    """How long this process's group was kept from the CPU because its limit (quota) was used up.
+
+    The time is that of the group, summed over its threads' CPUs; it stays 0 without a limit.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        """Find the file once.
+
+        Args:
+            root: where /proc and /sys are; tests give a made-up tree.
+        """
+        self._file = next((file for file in _files(root, "cpu", "cpu.stat", "cpu.stat") if file.exists()), None)
+
+    def seconds(self) -> float:
+        """Since the group began; 0 where it cannot be read. One small read, some 10 us."""
+        if self._file is None:
+            return 0.0
+        try:
+            words = self._file.read_text().split()
+        except OSError:
+            return 0.0
+        numbers = dict(zip(words[::2], words[1::2], strict=False))
+        if "throttled_usec" in numbers:  # v2
+            return int(numbers["throttled_usec"]) / 1e6
+        return int(numbers.get("throttled_time", "0")) / 1e9
+
+
+def _files(root: Path, controller: str, name_v2: str, name_v1: str) -> list[Path]:
+    """Files of one controller for this process's group and those above it, nearest first."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -28,9 +57,9 @@ def _groups(root: Path) -> list[Path]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            base, name = root / "sys/fs/cgroup", "memory.max"
-        elif "memory" in controllers.split(","):
-            base, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+            base, name = root / "sys/fs/cgroup", name_v2
+        elif controller in controllers.split(","):
+            base, name = root / "sys/fs/cgroup" / controller, name_v1
         else:
             continue
         group = base / path.lstrip("/")

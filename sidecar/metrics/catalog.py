@@ -111,6 +111,12 @@ CATALOG: tuple[Metric, ...] = (
     Metric("client_memory_bytes", "gauge", (), "Bytes of all clients' buffers (bounded by --max-client-memory)."),
     Metric("policy_generation", "gauge", (), "Number of the policy in force; rises with each reload."),
     Metric("policy_reload_failures_total", "counter", (), "Changed policy files that were not taken."),
+    Metric(
+        "cpu_throttled_seconds_total",
+        "counter",
+        (),
+        "Time in which the container was kept from the CPU because its CPU limit was used up; 0 without a limit.",
+    ),
     Metric("ready", "gauge", (), "1 while /readyz answers 200."),
     Metric("build_info", "gauge", ("version", "python"), "Always 1; the version and the Python it runs on."),
 )

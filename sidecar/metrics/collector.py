@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol
 
+from sidecar.cgroup import CpuThrottling
 from sidecar.clock import TICK_NS
 from sidecar.health import Health
 from sidecar.metrics import Counters, catalog
@@ -55,6 +56,7 @@ class Collector:
     def __init__(self, sources: MetricSources) -> None:
         self._sources = sources
         self._version = version("feature-sidecar")
+        self._throttling = CpuThrottling()
 
     def lines(self, openmetrics: bool) -> Iterator[list[str]]:
         """Every metric of the catalog, read now, as lines of text: a step at a time."""
@@ -155,6 +157,9 @@ class Collector:
 
     def _policy_reload_failures_total(self, family: FamilyText) -> None:
         family.add_metric((), self._sources.policy_status.reload_failures)
+
+    def _cpu_throttled_seconds_total(self, family: FamilyText) -> None:
+        family.add_metric((), self._throttling.seconds())
 
     def _ready(self, family: FamilyText) -> None:
         family.add_metric((), 1 if self._sources.health.ready else 0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.cgroup import memory_limit_bytes
+from sidecar.cgroup import CpuThrottling, memory_limit_bytes
 
 
 def tree(root: Path, groups: str, limits: dict[str, str]) -> Path:
@@ -49,3 +49,33 @@ def test_no_limit_and_no_cgroups(tmp_path: Path, groups: str):
     """Where nothing is set, and on systems without cgroups."""
     assert memory_limit_bytes(tree(tmp_path, groups, {"sys/fs/cgroup/memory.max": "max\n"})) is None
     assert memory_limit_bytes(tmp_path / "elsewhere") is None
+
+
+def test_throttling_is_that_of_the_nearest_group(tmp_path: Path):
+    """Version 2 counts microseconds; what the pod's group lost beside is not the container's."""
+    root = tree(
+        tmp_path,
+        "0::/pod/app\n",
+        {
+            "sys/fs/cgroup/pod/app/cpu.stat": "usage_usec 9\nnr_periods 4\nnr_throttled 2\nthrottled_usec 1500000\n",
+            "sys/fs/cgroup/pod/cpu.stat": "usage_usec 9\nthrottled_usec 7000000\n",
+        },
+    )
+    assert CpuThrottling(root).seconds() == 1.5
+
+
+def test_version_1_counts_throttling_in_nanoseconds(tmp_path: Path):
+    """Its controller has a folder of its own, and in a container the mounted root is the group."""
+    files = {"sys/fs/cgroup/cpu/cpu.stat": "nr_periods 4\nnr_throttled 2\nthrottled_time 250000000\n"}
+    root = tree(tmp_path, "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n", files)
+    assert CpuThrottling(root).seconds() == 0.25
+
+
+def test_throttling_that_cannot_be_read_is_none(tmp_path: Path):
+    """No cgroup, or a file that vanished: the metric stays 0 and the scrape works."""
+    assert CpuThrottling(tmp_path / "elsewhere").seconds() == 0
+    root = tree(tmp_path, "0::/\n", {"sys/fs/cgroup/cpu.stat": "throttled_usec 5\n"})
+    throttling = CpuThrottling(root)
+    assert throttling.seconds() == 5e-6
+    (root / "sys/fs/cgroup/cpu.stat").unlink()
+    assert throttling.seconds() == 0
