@@ -1,4 +1,4 @@
-"""What a container runtime set for this process and what it took away: memory limit, CPU throttling. cgroup v2 or v1."""
+"""What a container runtime set for this process: memory limit, and CPU throttling. cgroup v2 or v1."""
 
 from pathlib import Path
 
