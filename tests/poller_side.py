@@ -75,6 +75,14 @@ class Side:
         self.clients.append(theirs)
         return self.poller.adopt(ours.detach(), Session(1, lists=self.lists, **session)), theirs
 
+    def connect_by_messages(self) -> tuple[Connection, socket.socket]:
+        """A client for whom each of our sends stays a message of its own."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for each in (ours, theirs):
+            each.setblocking(False)
+        self.clients.append(theirs)
+        return self.poller.adopt(ours.detach(), Session(1, lists=self.lists)), theirs
+
     def close(self) -> None:
         self.poller.close()
         for writer in self.clients:

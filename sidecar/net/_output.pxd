@@ -13,6 +13,7 @@ cdef class Output(SocketSet):
     cdef ReplyBuffer out                 # replies of the connection whose part of the turn it is
     cdef list carried                    # connections with input that waits for the next turn
     cdef list dirty                      # connections whose replies changed outside their part of a turn
+    cdef list late                       # of this turn, with unanswered commands: sent in the loop's next step
     cdef object peer_queues              # what peers on this machine have not read
     cdef bint flush_scheduled, turn_scheduled
     cdef public size_t output_limit_bytes
@@ -21,6 +22,8 @@ cdef class Output(SocketSet):
     cdef readonly uint64_t aborted_output, aborted_memory
 
     cdef int flush(self, Connection connection) except -1
+    cdef int flush_late(self, Connection connection) except -1
+    cdef int begin_late_flush(self) except -1
     cdef int account(self, Connection connection) except -1
     cdef int resume(self, Connection connection) except -1
     cdef int carry(self, Connection connection) except -1

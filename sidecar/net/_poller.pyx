@@ -134,6 +134,8 @@ cdef class Poller(Pipeline):
         self.in_turn = False
         if self.dirty:
             self.flush_dirty()
+        if self.late:
+            self.begin_late_flush()
         if self.closing:
             closing, self.closing = self.closing, []
             for fd in closing:
@@ -227,7 +229,12 @@ cdef class Poller(Pipeline):
                 connection.input_ns = self.turn_ns
         else:
             connection.input_ns = 0
-        self.flush(connection)
+        if connection.slots.open_count and not (
+            connection.session.closing or connection.dirty or connection.has_input or connection.writing
+        ):
+            self.flush_late(connection)
+        else:
+            self.flush(connection)
         if connection.fd >= 0 and connection.has_input and not connection.paused:
             self.carry(connection)
         return 0

@@ -37,6 +37,38 @@ async def test_a_slow_command_holds_back_only_replies(side):
     assert await read(reader, 22) == b":1\r\n$1\r\nb\r\n:2\r\n+PONG\r\n"
 
 
+async def test_what_the_next_step_of_the_loop_answers_leaves_in_the_same_send(side):
+    """A write that a fast origin confirms at once costs its pipeline no second send."""
+
+    def end_of_turn() -> None:
+        (waiting,), side.dispatcher.slots = side.dispatcher.slots, []
+        asyncio.get_running_loop().call_soon(waiting[0].fill, waiting[1], b"done")
+
+    side.poller.end_of_turn = end_of_turn
+    _, client = side.connect_by_messages()
+    client.send(b"PING\r\nSLOW\r\nPING\r\n")
+    assert await asyncio.get_running_loop().sock_recv(client, 100) == b"+PONG\r\n$4\r\ndone\r\n+PONG\r\n"
+
+
+async def test_a_slow_answer_holds_the_replies_before_it_for_one_step_of_the_loop(side):
+    """However long a command takes, what was asked before it is answered at once."""
+    asked_at = answered_at = 0
+    steps = 0
+    _, client = side.connect_by_messages()
+    client.send(b"PING\r\nSLOW\r\n")
+    while not answered_at:
+        asked_at = asked_at or (steps if side.dispatcher.slots else 0)
+        try:
+            assert client.recv(100) == b"+PONG\r\n"
+            answered_at = steps
+        except BlockingIOError:
+            steps += 1
+            assert steps < 100
+            await asyncio.sleep(0)
+    assert answered_at - asked_at <= 1
+    assert len(side.dispatcher.slots) == 1
+
+
 async def test_a_half_closed_client_gets_what_it_asked(side):
     """After the peer's FIN open commands are still answered, then the connection closes."""
     connection, reader, writer = await side.connect()
