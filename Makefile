@@ -87,6 +87,7 @@ docs: .venv/installed
 	.venv/bin/python -Im protocol.command_docs > docs/commands.md
 	.venv/bin/python -Im sidecar.metrics.docs > docs/metrics.md
 	.venv/bin/python -Im sidecar.settings_docs > docs/settings.md
+	.venv/bin/python -Im sidecar.injector.docs > docs/annotations.md
 
 clean:
 	rm -rf .venv .venv-* .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from sidecar.flags import SETTINGS
+from sidecar.injector import command_line
 
 if TYPE_CHECKING:
     from policies import CompiledPolicy
@@ -82,6 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_load(load)
     load.set_defaults(run=_load)
+
+    command_line.add_commands(commands)
     return parser
 
 

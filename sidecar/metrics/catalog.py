@@ -122,11 +122,62 @@ CATALOG: tuple[Metric, ...] = (
 )
 BY_NAME = {metric.name: metric for metric in CATALOG}
 
+# What `feature-sidecar injector` shows: another process, with a catalog of its own.
+INJECTOR_CATALOG: tuple[Metric, ...] = (
+    Metric(
+        "injector_admissions_total",
+        "counter",
+        ("outcome",),
+        "Pods reviewed: injected, not_asked, present (there already), refused (asked and cannot be) or failed (a bug). "
+        "All but those of a denying injector are admitted.",
+    ),
+    Metric(
+        "injector_refusals_total",
+        "counter",
+        ("reason",),
+        "Pods that asked for the sidecar and did not get it, by reason; docs/injection.md lists them.",
+    ),
+    Metric(
+        "injector_ignored_annotations_total",
+        "counter",
+        ("problem",),
+        "Annotations that were not followed: unknown, malformed, or set by the operator only.",
+    ),
+    Metric("injector_admission_duration_seconds", "histogram", (), "Time from a review's last byte to its answer."),
+    Metric(
+        "injector_events_total",
+        "counter",
+        ("outcome",),
+        "Events about pods: sent, failed, repeated (told lately, not sent again) or dropped (too many).",
+    ),
+    Metric("injector_certificate_age_seconds", "gauge", (), "Age of the webhook's certificate in use."),
+    Metric(
+        "injector_certificate_expiry_timestamp_seconds",
+        "gauge",
+        (),
+        "When the webhook's certificate in use ends, seconds since the epoch; past it nothing is injected.",
+    ),
+    Metric(
+        "injector_certificate_failures_total",
+        "counter",
+        (),
+        "Attempts to read, renew or publish the webhook's certificate that failed.",
+    ),
+    Metric(
+        "injector_settings_failures_total",
+        "counter",
+        (),
+        "Changed settings files of the injector that were not taken; those before stay in force.",
+    ),
+    Metric("injector_ready", "gauge", (), "1 while the injector's /readyz answers 200."),
+    BY_NAME["build_info"],
+)
+
 
 def as_text() -> str:
     """The table for ``feature-sidecar metrics``: name and labels, type, then the meaning."""
     blocks = []
-    for metric in CATALOG:
+    for metric in (*CATALOG, *INJECTOR_CATALOG[:-1]):  # build_info stands once
         labels = "{" + ",".join(metric.labels) + "}" if metric.labels else ""
         blocks.append(f"{metric.full_name}{labels}  {metric.kind}\n    {metric.help}")
     return "\n".join(blocks)
@@ -134,12 +185,15 @@ def as_text() -> str:
 
 def as_markdown() -> str:
     """docs/metrics.md."""
-    rows = [
+    return _PAGE.format(rows=_rows(CATALOG), injector_rows=_rows(INJECTOR_CATALOG))
+
+
+def _rows(catalog: tuple[Metric, ...]) -> str:
+    return "\n".join(
         f"| `{metric.full_name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels) or '-'} "
         f"| {metric.help} |"
-        for metric in CATALOG
-    ]
-    return _PAGE.format(rows="\n".join(rows))
+        for metric in catalog
+    )
 
 
 _PAGE = """\
@@ -154,6 +208,14 @@ client's name. Beside these there are the usual `process_*` metrics.
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|
 {rows}
+
+## Of the injector
+
+`feature-sidecar injector` is a process of its own, with these metrics on its admin port.
+
+| Metric | Type | Labels | Meaning |
+|---|---|---|---|
+{injector_rows}
 
 ## Questions and the queries that answer them
 

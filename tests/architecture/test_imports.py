@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sidecar.secret",
     ),
     ("sidecar.flags", "sidecar.config", "sidecar.metrics", "sidecar.settings_docs"),
+    ("sidecar.injector",),
     ("sidecar.origins",),
     ("sidecar.memory",),
     ("sidecar.fetch",),

@@ -1,0 +1,1 @@
+"""Puts the sidecar into pods: the admission webhook, and the same for manifests offline."""
