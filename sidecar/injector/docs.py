@@ -8,8 +8,8 @@ _HEAD = f"""\
 <!-- made by `make docs` from sidecar/injector/annotations.py; a test fails when it is stale -->
 
 What a pod can say about its sidecar, as annotations of the pod (in a Deployment: of its template). Each is also a key
-of the injector's settings file (`feature-sidecar injector --config FILE`, `inject --config FILE`, in the chart `sidecar:`),
-which holds for all pods; a pod's annotation wins. Values are texts, so quote `"true"` and `"6380"`.
+of the injector's settings file (`feature-sidecar injector --config FILE`, `inject --config FILE`), which holds for all
+pods; a pod's annotation wins. Values of annotations are texts, so quote `"true"` and `"6380"`.
 [injection.md](injection.md) tells what is added to a pod and what happens where an annotation cannot be followed.
 
 The switch is `{INJECT}`: `"true"` or `"false"` (`enabled` and `disabled` too), as an annotation of the pod, else as
@@ -20,9 +20,9 @@ a label of the pod, else as a label of its namespace.
 """
 
 _MIDDLE = """
-Where one marked with * cannot be read nothing is injected: it decides which data the application sees, and a default in
-its place would show it other features, or none, unnoticed. Of the others the default is used. Both are told in a warning,
-an event and a metric.
+Where one marked with * cannot be read nothing is injected: it decides which data the application sees, and a default
+in its place would show it other features, or none, unnoticed. Of the others the default is used. Both are told in a
+warning, an event and a metric.
 
 ## Only in the injector's settings
 
