@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sidecar.clock",
         "sidecar.descriptors",
         "sidecar.health",
+        "sidecar.healthcheck",
         "sidecar.logs",
         "sidecar.policy_status",
         "sidecar.resilience",
