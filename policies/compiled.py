@@ -139,7 +139,7 @@ class CompiledPolicy:
             return None
         if self.documents.same_as(previous.documents) and self.pattern_epoch == previous.pattern_epoch:
             return None
-        return lambda key: self.document(key)[:4] != previous.document(key)[:4]
+        return lambda key: not self.document(key).is_at(previous.document(key))
 
     def explain(self, key: bytes, field: bytes | None = None) -> Explanation:
         """Which rule applies, every number of it, and where each came from."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from policies._table import MAX_RULES
 from policies.compiled import Compilation, CompiledPolicy, FeastView, Rule
-from policies.documents import DocumentMap, RowMapping
+from policies.documents import DocumentMap, FeastDocuments, RowMapping
 from policies.effective import rule_limits
 from policies.feast import feature_field, timestamp_field
 from policies.model import FeatureView
@@ -100,9 +100,20 @@ def _mappings(policy: Policy, numbers: Numbers) -> dict[int, RowMapping]:
             durability=views[0].durability,
             document_expiry=any(view.document_expiry for view in views),
             keys=views[0].keys if views[0].origin.document is not None else None,
+            feast=tuple(_feast_documents(view) for view in views) if views[0].origin.layout == "feast" else (),
         )
         for name, views in rows
     }
+
+
+def _feast_documents(view: FeatureView) -> FeastDocuments:
+    """Where the documents of a view in Feast's Couchbase layout are."""
+    assert view.feast is not None
+    features = _feast_view(view).features
+    origin = view.origin
+    return FeastDocuments(
+        view.name, view.feast.project, origin.scope, origin.collection, features, timestamp_field(view.name)
+    )
 
 
 def _feast_view(view: FeatureView) -> FeastView:

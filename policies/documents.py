@@ -8,8 +8,33 @@ from policies.key_pattern import KeyPattern
 from policies.model import DEFAULT_MAPPING, OriginMapping
 
 
+class FeastDocuments(NamedTuple):
+    """Where Feast's Couchbase store keeps a view: a document for each feature of an entity.
+
+    Attributes:
+        features: names by the bytes of their fields in the hash.
+        timestamp: the field of the view's event time.
+    """
+
+    view: str
+    project: str
+    scope: str
+    collection: str
+    features: Mapping[bytes, str]
+    timestamp: bytes
+
+    def document(self, entity: bytes, feature: str) -> str:
+        """The id of a feature's document. ``entity``: the key of the entity's hash, which ends with the project."""
+        entity_key = entity.removesuffix(self.project.encode())
+        return f"{self.project}:{self.view}:{entity_key.hex()}:{feature}"
+
+
 class DocumentAddress(NamedTuple):
-    """A document and how it is written. ``document``: raw bytes, which an origin encodes as it needs."""
+    """A document and how it is written. ``document``: raw bytes, which an origin encodes as it needs.
+
+    ``feast``, in Feast's layout: the views whose features are documents of their own; ``document`` is then the
+    key of the entity's hash.
+    """
 
     scope: str
     collection: str
@@ -17,15 +42,21 @@ class DocumentAddress(NamedTuple):
     layout: str = "json"
     durability: str = "none"
     document_expiry: bool = False
+    feast: tuple[FeastDocuments, ...] = ()
+
+    def is_at(self, other: "DocumentAddress") -> bool:
+        """Whether both are the same document, laid out alike."""
+        return (self[:4], self.feast) == (other[:4], other.feast)
 
 
 class RowMapping(NamedTuple):
-    """What a row rule says of its documents; ``keys`` is set where ``origin.document`` is."""
+    """What a row rule says of its documents; ``keys`` is set where ``origin.document`` is, ``feast`` in that layout."""
 
     origin: OriginMapping = DEFAULT_MAPPING
     durability: str = "none"
     document_expiry: bool = False
     keys: KeyPattern | None = None
+    feast: tuple[FeastDocuments, ...] = ()
 
 
 DEFAULT_ROW = RowMapping()
@@ -59,7 +90,7 @@ class DocumentMap:
             document = row.origin.document.fill(found.groupdict())
         origin = row.origin
         return DocumentAddress(
-            origin.scope, origin.collection, document, origin.layout, row.durability, row.document_expiry
+            origin.scope, origin.collection, document, origin.layout, row.durability, row.document_expiry, row.feast
         )
 
     def key_of(self, scope: str, collection: str, document: bytes) -> bytes | None:

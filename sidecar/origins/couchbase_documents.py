@@ -8,7 +8,7 @@ from sidecar.origins.stored_document import Document
 JSON_FLAGS = 0x02000006  # the common format of all Couchbase SDKs (RFC 20): JSON
 BINARY_FLAGS = 0x03000002  # bytes
 BINARY_LAYOUT = "binary"
-FEAST_LAYOUT = "feast"  # a document a feature: not read or written yet
+FEAST_LAYOUT = "feast"  # a document a feature: read, never written
 _FORMAT = 0x0F000000
 _JSON_FORMAT = 0x02000000
 

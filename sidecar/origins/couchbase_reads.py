@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from acouchbase.collection import AsyncCollection
 from couchbase.exceptions import CouchbaseException
@@ -13,6 +14,7 @@ from sidecar.origins.base import ABSENT, Cause, Failed, OriginAnswer, Read
 from sidecar.origins.couchbase_connection import CouchbaseConnection
 from sidecar.origins.couchbase_documents import FEAST_LAYOUT, as_laid_out
 from sidecar.origins.couchbase_errors import DOCUMENT_NOT_FOUND, cause_of, code_of
+from sidecar.origins.couchbase_feast import FeastLayout
 from sidecar.origins.couchbase_sizes import DocumentSizes
 from sidecar.origins.couchbase_writes import read_with_expiry
 from sidecar.origins.member_names import encode_name, is_key_too_long
@@ -29,6 +31,7 @@ class CouchbaseReads:
         self._clock = clock
         self._address_of = address_of
         self._sizes = DocumentSizes()
+        self._feast = FeastLayout(connection.collection)
 
     def prefers_whole(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
         """Whether to ask for the whole document: all but a few members of large ones."""
@@ -51,19 +54,18 @@ class CouchbaseReads:
     ) -> Document | Failed | None:
         """The whole document; its expiry where asked for here or by the policy."""
         address = self._address_of(key)
-        if address.layout == FEAST_LAYOUT:
-            return Failed(Cause.STORAGE)
-        if is_key_too_long(address.document):
-            return None
-        collection = self._connection.collection(address.scope, address.collection)
-        name = encode_name(address.document)
+        get = partial(_get, time_left=time_left, with_expiry=with_expiry or address.document_expiry)
         try:
-            if with_expiry or address.document_expiry:
-                found = (await read_with_expiry(collection, name, time_left))[0]
-            else:
-                found = (await collection.get(name, timeout=time_left)).value
+            if address.layout == FEAST_LAYOUT:
+                return await self._feast.read(address, get)
+            if is_key_too_long(address.document):
+                return None
+            collection = self._connection.collection(address.scope, address.collection)
+            found = await get(collection, encode_name(address.document))
         except (CouchbaseException, RuntimeError) as exc:
             return self._failed(exc)
+        if found is None:
+            return None
         self._sizes.seen(address.scope, address.collection, len(found.body))
         return as_laid_out(found, address)
 
@@ -79,16 +81,37 @@ class CouchbaseReads:
                 collection, encode_name(address.document), fields, paths, time_left
             )
         except (CouchbaseException, RuntimeError) as exc:
-            return self._failed(exc) or ABSENT
+            if isinstance(exc, CouchbaseException) and code_of(exc) == DOCUMENT_NOT_FOUND:
+                return ABSENT
+            return self._failed(exc)
         if members is None:
             return None
         self._sizes.seen(address.scope, address.collection, members.size)
         return couchbase_members.found(members, fields, self._clock.wall_ms())
 
-    def _failed(self, error: CouchbaseException | RuntimeError) -> Failed | None:
-        """Why nothing was read; None: there is no such document."""
+    def _failed(self, error: CouchbaseException | RuntimeError) -> Failed:
+        """Why nothing was read."""
         if isinstance(error, CouchbaseException):
-            return None if code_of(error) == DOCUMENT_NOT_FOUND else Failed(cause_of(error))
+            return Failed(cause_of(error))
         if self._connection.connected:
             raise error
         return Failed(Cause.CLOSED)  # the SDK's word for a call on a closed cluster
+
+
+async def _get(
+    collection: AsyncCollection, document: str, *, time_left: timedelta, with_expiry: bool
+) -> Document | None:
+    """A document as it is stored; None: there is none.
+
+    Raises:
+        CouchbaseException: it could not be read.
+    """
+    try:
+        if with_expiry:
+            return (await read_with_expiry(collection, document, time_left))[0]
+        found: Document = (await collection.get(document, timeout=time_left)).value
+        return found
+    except CouchbaseException as exc:
+        if code_of(exc) != DOCUMENT_NOT_FOUND:
+            raise
+        return None

@@ -10,11 +10,9 @@ from policies.documents import DocumentAddress
 from sidecar.origins.base import (
     ABSENT,
     Applied,
-    Cause,
     Condition,
     Delete,
     Expire,
-    Failed,
     Found,
     GetAndExpire,
     HashDelete,
@@ -175,16 +173,6 @@ async def test_views_have_their_documents_where_the_policy_says(node):
     assert node.requests["durable"] == 1  # the insert; a touch has no durability
     assert found.value == {b"a": b"1"}
     assert expiry_ms <= found.expiry_ms <= expiry_ms + 2000
-
-
-async def test_feast_documents_are_not_served_wrongly(node):
-    """One document a feature is another layout: neither read nor written as if it were ours."""
-    async with started_origin(
-        node.url, documents=lambda key: DocumentAddress("_default", "_default", key, "feast")
-    ) as o:
-        assert await write(o, HashSet(b"h", {b"a": b"1"})) == [Refused(Refusal.UNSUPPORTED)]
-        node.documents.store(0, b"h", Document(b"{}"))
-        assert await read(o, b"h") == Failed(Cause.STORAGE)
 
 
 async def test_set_if_absent_asks_first_by_inserting(node, origin):

@@ -124,3 +124,21 @@ def test_without_mappings_nothing_moves():
     assert parse(mapped, "p").compile(first).moved_since(first)(b"a:1")
     back = parse(mapped, "p").compile()
     assert first.moved_since(back)(b"a:1")
+
+
+def test_feasts_own_layout_has_a_document_for_each_feature():
+    """The address of a hash tells its views, and each the name of a feature's document."""
+    text = (
+        "version: 1\nfeature_views:\n"
+        "  - {name: v, feast: {project: p, join_keys: [id]}, origin: {layout: feast}, features: {a: }}\n"
+        "  - {name: w, feast: {project: p, join_keys: [id]}, origin: {layout: feast, scope: s, collection: c}}\n"
+    )
+    policy = parse(text, "p.yaml").compile()
+    key = entity_key("p", [("id", 2, b"x")])
+    address = policy.document(key)
+    assert (address.layout, address.document) == ("feast", key)
+    first, second = address.feast
+    assert (second.view, second.scope, second.collection) == ("w", "s", "c")
+    assert first.document(key, "a") == f"p:v:{key.removesuffix(b'p').hex()}:a"
+    renamed = parse(text.replace("scope: s", "scope: t"), "p.yaml").compile(policy)
+    assert renamed.moved_since(policy)(key), "the second view's documents are elsewhere"
