@@ -32,7 +32,7 @@ comes out empty is null to Kubernetes. What the injector checks (names that clas
       "run-as-group" "65532" }}
 {{- $settings = mergeOverwrite $settings (include "feature-sidecar.settings" .chart | fromYaml) }}
 {{- range $name, $value := .settings }}
-{{- $_ := set $settings $name (toString $value) }}
+{{- $_ := set $settings $name (include "feature-sidecar.text" $value) }}
 {{- end }}
 {{- $native := get $settings "native" }}
 {{- if eq $native "auto" }}
