@@ -51,7 +51,7 @@ class Schedule:
         self.limits = rng.choice(self.LIMITS)
         policy = SchedulePolicy(self.limits, rng.choice((30, 250)), rng.choice((60, 2000)))
         self.store = make_store(policy.table)
-        self.origin = DicedOrigin(self.loop, Dice(rng), rng.random() < 0.6)
+        self.origin = self._make_origin()
         self.counters = MissPathCounters("diced")
         self.path = build_miss_path(
             self.loop,
@@ -70,6 +70,9 @@ class Schedule:
         self.timed_out = False
         self._values = 0
         self._deadline_ns = policy.deadline_ms(b"") * 1_000_000
+
+    def _make_origin(self) -> DicedOrigin:
+        return DicedOrigin(self.loop, Dice(self.rng), self.rng.random() < 0.6)
 
     def run(self) -> None:
         """Play it to the end.

@@ -31,7 +31,7 @@ class SidecarProcess(ServerProcess):
         environment: Mapping[str, str] | None = None,
     ) -> None:
         unix_socket = folder / "sidecar.sock"
-        command = [sys.executable, "-m", "sidecar.cli", "serve", "--listen", "tcp://127.0.0.1:0"]
+        command = [*self.program(), "serve", "--listen", "tcp://127.0.0.1:0"]
         command += ["--listen", f"unix://{unix_socket}", "--admin", "127.0.0.1:0", "--origin", origin]
         if policy is not None:
             self.policy_path = folder / "policy.yaml"
@@ -41,6 +41,10 @@ class SidecarProcess(ServerProcess):
         serving = self._serving()
         (self.port,) = (int(each.rpartition(":")[2]) for each in serving["listen"] if each.startswith("tcp://"))
         self.admin_port = int(serving["admin"].rpartition(":")[2])
+
+    def program(self) -> list[str]:
+        """What is run; tests may have it run around the server."""
+        return [sys.executable, "-m", "sidecar.cli"]
 
     def _serving(self) -> dict[str, Any]:
         """The line of the log that says where it listens; at the latest a moment after the first PONG."""

@@ -1,0 +1,1 @@
+"""What `make chaos` measures, a part a file; each makes one section of docs/resilience.md."""
