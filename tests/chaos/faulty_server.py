@@ -70,8 +70,8 @@ class Control:
             return self.origin.calls
         if command == "steps" and self._meter is not None:
             meter = self._meter
-            seen: dict[str, Any] = {"steps": meter.steps, "longest_ms": meter.longest_ns / 1e6, "longest": meter.longest_name}
-            seen["over_limit"] = meter.over_limit
+            seen: dict[str, Any] = {"steps": meter.steps, "longest_ms": meter.longest_ns / 1e6}
+            seen |= {"longest": meter.longest_name, "over_limit": meter.over_limit}
             meter.clear()
             return seen
         return f"unknown command {line!r}"

@@ -41,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         began_s = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="sidecar-chaos-") as folder:
             section = part.measure(Path(folder), options.quick)
-        broken += [f"{name}: {each.promise}: {each.seen}, not {each.bar}" for each in section.verdicts if not each.holds]
+        broken += [
+            f"{name}: {seen.promise}: {seen.seen}, not {seen.bar}" for seen in section.verdicts if not seen.holds
+        ]
         if options.page is not None or not options.quick:
             sections.publish(name, section, " ".join(words), options.page or sections.PAGE)
         else:

@@ -70,7 +70,7 @@ def put(page: str, name: str, text: str) -> str:
     found = dict(re.findall(r"(?s)(?=<!-- chaos: (\w+) -->)(.*?<!-- end: \1 -->\n)", page))
     found[name] = text
     ordered = sorted(found, key=lambda each: ORDER.index(each) if each in ORDER else len(ORDER))
-    before, heading, after = page.partition(HEADING + "\n")
+    before, _, after = page.partition(HEADING + "\n")
     first = re.search(r"<!-- chaos: \w+ -->", after)
     intro = (after[: first.start()] if first else after).strip()
     head = f"{before.rstrip()}\n\n" if before.strip() else ""
@@ -112,8 +112,8 @@ def made_by(options: str) -> str:
     """The command, the day and the machine."""
     command = f"make chaos OPTIONS='{options}'" if options else "make chaos"
     return (
-        f"`{command}`, {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of {_cpu_model()}, Linux {platform.release()}, "
-        f"Python {platform.python_version()}."
+        f"`{command}`, {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of {_cpu_model()}, "
+        f"Linux {platform.release()}, Python {platform.python_version()}."
     )
 
 

@@ -115,9 +115,7 @@ class Simulation(Schedule):
             self.origin.apply(SetValue(key, b"0"))
 
     def _make_origin(self) -> SimulatedOrigin:
-        return SimulatedOrigin(
-            self.loop, self.rng, self.WORKERS, self.WORKERS / self.CAPACITY_PER_S, self.NETWORK_S
-        )
+        return SimulatedOrigin(self.loop, self.rng, self.WORKERS, self.WORKERS / self.CAPACITY_PER_S, self.NETWORK_S)
 
     def _watch(self) -> None:
         """Note every read, and every flight begun, as they pass."""
