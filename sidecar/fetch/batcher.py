@@ -4,15 +4,16 @@ What finds no place at the origin stays gathered and leaves with a later turn's 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from sidecar.clock import Clock
 from sidecar.fetch.flight import Flight
+from sidecar.fetch.flight_queue import FlightQueue
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import Absent, Cause, Failed, Found, Origin, OriginAnswer, OriginError, Read
 from sidecar.resilience.deadline import Deadline
 from sidecar.resilience.limiter import Limiter
+from sidecar.resilience.priority import Priority
 
 LANDINGS_PER_STEP = 100  # so that a large batch does not hold the loop for more than about 1 ms
 
@@ -22,9 +23,10 @@ class Batcher:
 
     Args:
         leave_soon: has ``flush`` called at the end of the turn.
-        depart: told of each flight at the moment it is sent; False: nobody wants it any more, it is left out.
-        land: given each flight's answer, Failed included, exactly once.
     """
+
+    _depart: Callable[[Flight], bool]
+    _land: Callable[[Flight, OriginAnswer], None]
 
     def __init__(
         self,
@@ -34,8 +36,6 @@ class Batcher:
         limiter: Limiter,
         counters: MissPathCounters,
         leave_soon: Callable[[], None],
-        depart: Callable[[Flight], bool],
-        land: Callable[[Flight, OriginAnswer], None],
     ) -> None:
         self._loop = loop
         self._clock = clock
@@ -43,25 +43,42 @@ class Batcher:
         self._limiter = limiter
         self._counters = counters
         self._leave_soon = leave_soon
+        self._queue = FlightQueue()
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
+
+    def hand_to(self, depart: Callable[[Flight], bool], land: Callable[[Flight, OriginAnswer], None]) -> None:
+        """Who takes part in a flight's life.
+
+        Args:
+            depart: told of each flight at the moment it is sent; False: nobody wants it any more, it is left out.
+            land: given each flight's answer, Failed included, exactly once.
+        """
         self._depart = depart
         self._land = land
-        self._queue: deque[Flight] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
     def add(self, flight: Flight) -> None:
         """Let ``flight`` leave with the next batch."""
-        self._queue.append(flight)
+        self._queue.add(flight)
         self._leave_soon()
+
+    def promote(self, flight: Flight, priority: Priority) -> None:
+        """``flight`` became more urgent."""
+        self._queue.promote(flight, priority)
+
+    def has_room_to_spare(self) -> bool:
+        """Whether what waits leaves with the next batch and few places at the origin are taken."""
+        return len(self._queue) < self._origin.max_reads_per_fetch and self._limiter.is_spare()
 
     def flush(self) -> None:
         """Send what was gathered, as far as there are places."""
         queue = self._queue
         while queue and self._limiter.try_acquire():
             batch: list[Flight] = []
-            while queue and len(batch) < self._origin.max_reads_per_fetch:
-                flight = queue.popleft()
+            for flight in queue.in_order():
                 if self._depart(flight):
                     batch.append(flight)
+                    if len(batch) == self._origin.max_reads_per_fetch:
+                        break
             if not batch:
                 self._limiter.release(True, 0)
                 break

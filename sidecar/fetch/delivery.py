@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sidecar.fetch.answers import Answer, Unavailable
 from sidecar.fetch.errors import unavailable_error
-from sidecar.fetch.flight import Waiter
+from sidecar.fetch.flight import Flight, Waiter
 from sidecar.fetch.lookup_counter import MISS, LookupCounter
 from sidecar.fetch.memory_reads import MemoryReads
 from sidecar.fetch.policy_numbers import PolicyNumbers
@@ -71,6 +71,12 @@ class Delivery:
             then(answer)  # type: ignore[arg-type]
         except Exception as error:
             self._loop.call_exception_handler({"message": "a reader failed on its answer", "exception": error})
+
+    def tell_watchers(self, flight: Flight, kept: bool) -> None:
+        """Those who want to know whether memory kept the answer are told in the loop's next step."""
+        watchers, flight.watchers = flight.watchers, None
+        for then in watchers or ():
+            self._loop.call_soon(then, kept)
 
     def deliver(self, replies: list[Reply], start: int = 0) -> None:
         """Tell everybody, a crowd in several steps.

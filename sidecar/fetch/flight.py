@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sidecar.fetch.answers import Answer
 from sidecar.fetch.coherence import Fill
 from sidecar.resilience.deadline import Deadline
+from sidecar.resilience.priority import Priority
 
 
 class Waiter:
@@ -48,21 +49,44 @@ class Flight(Fill):
         deadline: the latest of its waiters'.
         refill: wanted for memory's sake, whether or not anybody waits.
         urgent: not to be held back again.
+        priority: that of the most urgent who want it.
+        queued: waits to be sent.
+        watchers: told once whether memory kept its answer; None: nobody asked.
     """
 
-    __slots__ = ("deadline", "fields", "held", "refill", "sent_ns", "urgent", "waiters")
+    __slots__ = (
+        "deadline",
+        "fields",
+        "held",
+        "priority",
+        "queued",
+        "refill",
+        "sent_ns",
+        "urgent",
+        "waiters",
+        "watchers",
+    )
 
     fields: dict[bytes, None] | None
 
-    def __init__(self, key: bytes, fields: tuple[bytes, ...] | None, deadline: Deadline, refill: bool = False) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        fields: tuple[bytes, ...] | None,
+        deadline: Deadline,
+        priority: Priority = Priority.DEMAND,
+    ) -> None:
         self.key = key
         self.fields = None if fields is None else dict.fromkeys(fields)
         self.waiters: list[Waiter] = []
         self.held = False
         self.sent_ns = 0
         self.deadline = deadline
-        self.refill = refill
+        self.refill = False
         self.urgent = False
+        self.priority = priority
+        self.queued = False
+        self.watchers: list[Callable[[bool], None]] | None = None
 
     def covers(self, fields: tuple[bytes, ...] | None) -> bool:
         """Whether its answer will answer for ``fields``."""
@@ -83,6 +107,12 @@ class Flight(Fill):
         self.waiters.append(waiter)
         if not self.sent_ns and waiter.deadline.at_ns > self.deadline.at_ns:
             self.deadline = waiter.deadline
+
+    def watch(self, then: Callable[[bool], None]) -> None:
+        """Have ``then`` told whether memory kept the answer."""
+        if self.watchers is None:
+            self.watchers = []
+        self.watchers.append(then)
 
     def is_wanted(self) -> bool:
         """Whether anybody still wants it."""

@@ -1,32 +1,32 @@
 """Reads: from memory while that may be, else from the origin, once for all who ask.
 
-``read`` finds or begins a flight (singleflight.py), the batcher sends it with the others of the turn, ``_land``
-passes the answer through the consistency protocol (coherence.py) and then to everybody who waits. Callbacks come
-last, after all state is right, for they may call back in here.
+``read`` finds or begins a flight (singleflight.py), the batcher sends it with the others of the turn, landing.py
+passes the answer through the consistency protocol (coherence.py) and then to everybody who waits.
 """
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable
 
-from sidecar.clock import Clock, floor_tick
+from sidecar.clock import Clock
 from sidecar.fetch.alarms import Alarms
 from sidecar.fetch.answers import Absent, Answer, Found
 from sidecar.fetch.batcher import Batcher
 from sidecar.fetch.coherence import Coherence
-from sidecar.fetch.delivery import Delivery, Reply
+from sidecar.fetch.delivery import Delivery
 from sidecar.fetch.failing_rows import FailingRows
-from sidecar.fetch.fill_costs import FillCosts
-from sidecar.fetch.flight import Flight, Waiter
+from sidecar.fetch.flight import Waiter
 from sidecar.fetch.invalidation import Invalidation
+from sidecar.fetch.landing import Landing
 from sidecar.fetch.lookup_counter import LookupCounter
 from sidecar.fetch.memory_reads import MemoryReads
 from sidecar.fetch.memory_tier import MemoryTier, Window
 from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.revalidation import Revalidation
 from sidecar.fetch.singleflight import Singleflight
+from sidecar.fetch.speculation import Speculation
 from sidecar.fetch.turn_clock import TurnClock
 from sidecar.metrics.miss_path import MissPathCounters
-from sidecar.origins.base import Cause, Failed, Origin, OriginAnswer
+from sidecar.origins.base import Cause, Origin
 from sidecar.resilience.deadline import Deadline
 from sidecar.resilience.limiter import Limiter
 
@@ -59,7 +59,6 @@ class ReadThrough:
         max_waiting: int,
     ) -> None:
         self._loop = loop
-        self._clock = clock
         self._turn = turn
         self._store = store
         self._prefers_whole = origin.prefers_whole
@@ -69,16 +68,31 @@ class ReadThrough:
         self._memory = MemoryReads(store, coherence, numbers)
         self._delivery = Delivery(loop, turn, self._memory, numbers, lookups)
         self._failing = FailingRows()
-        self._fill_costs = FillCosts(store)
-        self._batcher = Batcher(loop, clock, origin, limiter, counters, leave_soon, self._depart, self._land)
-        self._singleflight = Singleflight(loop, clock, turn, coherence, self._batcher.add, max_waiting)
-        self._revalidation = Revalidation(loop, clock, turn, store, numbers, self._singleflight, self._failing)
+        self._batcher = batcher = Batcher(loop, clock, origin, limiter, counters, leave_soon)
+        self._singleflight = singleflight = Singleflight(
+            loop, clock, turn, coherence, batcher.add, batcher.promote, max_waiting
+        )
+        self._revalidation = Revalidation(loop, clock, turn, store, numbers, singleflight, self._failing)
+        self._landing = Landing(
+            turn,
+            store,
+            coherence,
+            numbers,
+            self._memory,
+            self._failing,
+            singleflight,
+            self._revalidation,
+            self._delivery,
+            counters,
+        )
+        batcher.hand_to(singleflight.depart, self._landing.land)
         self._deadlines: Alarms[Waiter] = Alarms(loop, clock, self._on_deadline, _is_answered)
         invalidation = Invalidation(loop, store, coherence)
         self.invalidate = invalidation.invalidate
         self.invalidate_match = invalidation.invalidate_match
         self.invalidate_where = invalidation.invalidate_where
         self.flush_memory = invalidation.flush_memory
+        self.speculate = Speculation(turn, numbers, singleflight, batcher, self._failing).speculate
 
     # What the command layer calls
 
@@ -193,93 +207,9 @@ class ReadThrough:
         held = self._singleflight.held_for_write(key)
         if held is not None:
             self._turn.now_ns()
-            self._delivery.deliver(self._release(held))
+            self._delivery.deliver(self._landing.release(held))
 
     # Answers
-
-    def _depart(self, flight: Flight) -> bool:
-        return self._singleflight.depart(flight)
-
-    def _land(self, flight: Flight, answer: OriginAnswer) -> None:
-        """The origin's answer, or failure, for one flight."""
-        self._turn.now_ns()
-        self._coherence.landed(flight)
-        replies: list[Reply] = []
-        if answer.__class__ is Failed:
-            self._fail(flight, answer.cause, replies)
-        else:
-            if self._failing:
-                self._failing.recovered(flight.key)
-            self._install(flight, answer, replies)  # type: ignore[arg-type]
-        flight.waiters = []  # they know their flight: a ring would be left to the garbage collector
-        held = self._singleflight.held_for_landing(flight.key)
-        if held is not None:
-            replies += self._release(held)
-        self._delivery.deliver(replies)
-
-    def _install(self, flight: Flight, answer: Found | Absent, replies: list[Reply]) -> None:
-        """Keep the answer if the protocol lets it; who is to be told what."""
-        key = flight.key
-        covers: Fields = None
-        if flight.fields is not None and answer.__class__ is Found and not answer.whole:
-            covers = tuple(flight.fields)
-        reason = self._coherence.obstacle(flight, covers)
-        if reason is None:
-            row = self._numbers.row(key)
-            if self._store.install(key, answer, floor_tick(flight.sent_ns), row.rule, covers=covers):
-                self._coherence.installed(key)
-                self._fill_costs.filled(row.view, self._clock.now_ns() - flight.sent_ns)
-                replies += [Reply(waiter, answer, True) for waiter in flight.waiters]
-                return
-            reason = "not_admitted"
-        self._counters.fill_dropped(reason)
-        others: list[Waiter] = []
-        for waiter in flight.waiters:
-            if waiter.then is None:
-                continue
-            kept = None if waiter.bypass else self._memory.answer(key, waiter.fields, Window.FRESH)
-            if kept is None:
-                others.append(waiter)
-            else:
-                replies.append(Reply(waiter, kept))
-        if others:
-            self._coherence.given_only(key, covers)
-            replies += [Reply(waiter, answer, True) for waiter in others]
-        elif flight.refill:
-            self._revalidation.came_to_nothing(key)
-
-    def _fail(self, flight: Flight, cause: Cause, replies: list[Reply]) -> None:
-        """Nothing came; who is to be told what."""
-        retry_at_ns = self._note_failure(flight.key, cause)
-        if flight.refill:
-            self._revalidation.failed(flight.key, retry_at_ns)
-        replies += [Reply(waiter, cause) for waiter in flight.waiters]
-
-    def _release(self, flight: Flight) -> list[Reply]:
-        """What held ``flight`` back is over: memory may have the answer by now, the others leave for the origin."""
-        replies: list[Reply] = []
-        staying: list[Waiter] = []
-        failing = self._failing.state(flight.key)
-        if failing is not None and self._turn.now_ns() >= failing[0]:
-            failing = None
-        for waiter in flight.waiters:
-            if waiter.then is None:
-                continue
-            answer: Answer | Cause | None = None
-            if not waiter.bypass:
-                answer = self._memory.answer(waiter.key, waiter.fields, Window.FRESH)
-                if answer is None and failing is not None:
-                    answer = failing[1]
-            if answer is None:
-                staying.append(waiter)
-            else:
-                replies.append(Reply(waiter, answer))
-        flight.waiters = staying
-        if staying or flight.refill:
-            self._singleflight.let_go(flight)
-        else:
-            self._singleflight.cancel(flight)
-        return replies
 
     def _answer_of_failing(self, waiter: Waiter) -> Answer | None:
         """An answer at once, where the row's last read failed and this reader need not be the one who tries again."""
@@ -298,14 +228,8 @@ class ReadThrough:
             return
         self._turn.now_ns()
         if waiter.flight.sent_ns:
-            self._note_failure(waiter.key, Cause.TIMEOUT)
+            self._landing.note_failure(waiter.key, Cause.TIMEOUT)
         self._delivery.tell(waiter, Cause.TIMEOUT)
-
-    def _note_failure(self, key: bytes, cause: Cause) -> int:
-        """A read of ``key`` failed; when the next may try."""
-        retry_at_ns = self._turn.now_ns() + self._numbers.row(key).read_error_backoff_ms * 1_000_000
-        self._failing.failed(key, retry_at_ns, cause)
-        return retry_at_ns
 
 
 def _is_answered(waiter: Waiter) -> bool:

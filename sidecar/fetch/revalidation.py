@@ -10,6 +10,7 @@ from sidecar.fetch.memory_tier import MemoryTier
 from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.singleflight import Singleflight
 from sidecar.fetch.turn_clock import TurnClock
+from sidecar.resilience.priority import Priority
 
 
 class Revalidation:
@@ -49,7 +50,8 @@ class Revalidation:
         if self._singleflight.is_full():
             self.came_to_nothing(key)
             return
-        self._singleflight.refill(key, self._turn.deadline(self._numbers.row(key).deadline_ms))
+        deadline = self._turn.deadline(self._numbers.row(key).deadline_ms)
+        self._singleflight.refill(key, deadline, Priority.REVALIDATION)
 
     def came_to_nothing(self, key: bytes) -> None:
         """The refill's answer was not kept: the next stale hit asks for another."""

@@ -15,6 +15,7 @@ from sidecar.fetch.coherence import Coherence
 from sidecar.fetch.flight import Flight, Waiter
 from sidecar.fetch.turn_clock import TurnClock
 from sidecar.resilience.deadline import Deadline
+from sidecar.resilience.priority import Priority
 
 
 class Singleflight:
@@ -22,6 +23,7 @@ class Singleflight:
 
     Args:
         send: hands a flight to the batcher, which asks ``depart`` when it goes.
+        promote: tells the batcher that a flight became more urgent.
         max_waiting: flights that may wait to be sent.
     """
 
@@ -32,11 +34,13 @@ class Singleflight:
         turn: TurnClock,
         coherence: Coherence,
         send: Callable[[Flight], None],
+        promote: Callable[[Flight, Priority], None],
         max_waiting: int,
     ) -> None:
         self._turn = turn
         self._coherence = coherence
         self._send = send
+        self._promote = promote
         self._max_waiting = max_waiting
         self._gathering: dict[bytes, Flight] = {}
         self._patience: Alarms[Flight] = Alarms(loop, clock, self._on_patience, lambda flight: not flight.held)
@@ -55,6 +59,8 @@ class Singleflight:
         flight = self._gathering.get(key)
         if flight is not None:
             flight.widen(fields)
+            if flight.priority is not Priority.DEMAND:
+                self._promote(flight, Priority.DEMAND)
             return flight
         in_the_air = self._coherence.fills.get(key)
         if in_the_air is not None and not waiter.bypass:
@@ -63,9 +69,15 @@ class Singleflight:
                 return newest
         return None
 
-    def begin(self, key: bytes, fields: tuple[bytes, ...] | None, deadline: Deadline) -> Flight:
+    def begin(
+        self,
+        key: bytes,
+        fields: tuple[bytes, ...] | None,
+        deadline: Deadline,
+        priority: Priority = Priority.DEMAND,
+    ) -> Flight:
         """A new flight of a row that has none gathering."""
-        flight = Flight(key, fields, deadline)
+        flight = Flight(key, fields, deadline, priority)
         self._gathering[key] = flight
         if self._must_wait(flight):
             self._hold(flight)
@@ -73,7 +85,7 @@ class Singleflight:
             self._send(flight)
         return flight
 
-    def refill(self, key: bytes, deadline: Deadline) -> None:
+    def refill(self, key: bytes, deadline: Deadline, priority: Priority) -> Flight:
         """Have the whole row read for memory's sake."""
         flight = self._gathering.get(key)
         if flight is None:
@@ -82,10 +94,13 @@ class Singleflight:
                 newest = in_the_air[-1]
                 if isinstance(newest, Flight) and newest.covers(None) and self._coherence.is_current(newest):
                     newest.refill = True
-                    return
-            flight = self.begin(key, None, deadline)
+                    return newest
+            flight = self.begin(key, None, deadline, priority)
+        elif flight.priority > priority:
+            self._promote(flight, priority)
         flight.widen(None)
         flight.refill = True
+        return flight
 
     def depart(self, flight: Flight) -> bool:
         """The batcher asks whether to take ``flight`` along; if so it is sent now."""

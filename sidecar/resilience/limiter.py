@@ -9,6 +9,9 @@ class Limiter(Protocol):
     def try_acquire(self) -> bool:
         """Take one of the places; False: there is none."""
 
+    def is_spare(self) -> bool:
+        """Whether so few places are taken that work which nobody waits for may have one."""
+
     def release(self, succeeded: bool, took_ns: int) -> None:
         """Give the place back. ``succeeded``: the origin answered; ``took_ns``: for limiters that adapt."""
 
@@ -30,6 +33,9 @@ class BoundedLimiter:
             return False
         self.in_use += 1
         return True
+
+    def is_spare(self) -> bool:
+        return 2 * self.in_use < self.limit
 
     def release(self, succeeded: bool, took_ns: int) -> None:
         self.in_use -= 1

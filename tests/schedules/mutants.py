@@ -89,7 +89,7 @@ def reserved_fields_are_read(schedule: Schedule) -> None:
             return self._store.lookup_counted(key, fields, window, frozenset())
 
     reads = schedule.path.reads
-    reads._memory = Careless(schedule.store, schedule.path.coherence, reads._numbers)
+    reads._memory = reads._landing._memory = Careless(schedule.store, schedule.path.coherence, reads._numbers)
 
 
 class _DropsNothing:
@@ -178,7 +178,7 @@ def expiries_are_forgotten(schedule: Schedule) -> None:
                 answer = replace(answer, expiry_ms=None)
             return bool(install(key, answer, *rest, **named))
 
-    schedule.path.reads._store = Forgetful()
+    schedule.path.reads._landing._store = Forgetful()
 
 
 def hot_path_is_not_warned(schedule: Schedule) -> None:

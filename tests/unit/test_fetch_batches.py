@@ -132,7 +132,7 @@ def test_an_answer_that_memory_chokes_on_costs_the_batch_nothing():
                 raise MemoryError("no")
             return install(key, *rest, **named)
 
-    world.reads._store = Choking()
+    world.reads._landing._store = Choking()
     bad, good = world.ask(b"bad"), world.ask(b"good")
     world.pass_s(0.01)
     assert (bad, good) == ([], [ABSENT])
