@@ -15,6 +15,7 @@ def check_pod(spec: dict[str, Any], settings: SidecarSettings, *, native: bool) 
     Raises:
         NotInjected: with the first such thing.
     """
+    objects_at(spec, "imagePullSecrets", "spec")
     _check_platform(spec)
     _check_ports(spec, settings)
     _check_names(spec, settings)

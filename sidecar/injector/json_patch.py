@@ -22,6 +22,8 @@ def pointer_token(name: str) -> str:
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[Operation]:
+    if old is new:  # what was not touched is shared, however deep it is
+        return
     if type(old) is not type(new):  # 1, 1.0 and true are equal in Python and not in JSON
         yield {"op": "replace", "path": path, "value": new}
     elif isinstance(old, dict):

@@ -1,6 +1,5 @@
 """Adds the sidecar to a pod: a pure function, used by the webhook and by ``feature-sidecar inject`` alike."""
 
-from copy import deepcopy
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -89,15 +88,15 @@ def inject(pod: dict[str, Any], settings: SidecarSettings, *, native_supported: 
     native = native_supported if settings.native is None else settings.native
     check_pod(spec, settings, native=native)
     warnings = _warnings(spec, settings)
-    injected = deepcopy(pod)
-    _add(injected, settings, native)
-    return Injection(injected, native, problems, warnings)
+    return Injection(_with_sidecar(pod, settings, native), native, problems, warnings)
 
 
-def _add(pod: dict[str, Any], settings: SidecarSettings, native: bool) -> None:
-    spec = pod["spec"]
-    for container in _application_containers(spec, settings):
-        _equip(container, settings)
+def _with_sidecar(pod: dict[str, Any], settings: SidecarSettings, native: bool) -> dict[str, Any]:
+    """A new pod; what is not changed is shared with the one given, for it may be large and deep."""
+    spec = dict(pod["spec"])
+    for place in ("initContainers", "containers"):
+        if spec.get(place):
+            spec[place] = [_equipped(c, settings) if _is_told(c, place, settings) else c for c in spec[place]]
     has_group = mapping_at(spec, "securityContext", "spec").get("fsGroup") is not None
     sidecar = sidecar_container(settings, native=native, has_group=has_group, grace_s=_grace_s(spec))
     annotations = {STATUS: "injected", VERSION: version("feature-sidecar")}
@@ -110,12 +109,13 @@ def _add(pod: dict[str, Any], settings: SidecarSettings, native: bool) -> None:
     if volumes:
         spec["volumes"] = [*(spec.get("volumes") or []), *volumes]
     if settings.image_pull_secret is not None:
-        secrets = list(spec.get("imagePullSecrets") or [])
+        secrets = objects_at(spec, "imagePullSecrets", "spec")
         if {"name": settings.image_pull_secret} not in secrets:
             spec["imagePullSecrets"] = [*secrets, {"name": settings.image_pull_secret}]
-    metadata = pod["metadata"] = pod.get("metadata") or {}
+    metadata = dict(pod.get("metadata") or {})
     metadata["annotations"] = {**annotations, **(metadata.get("annotations") or {}), **_ours(annotations)}
     metadata["labels"] = {**(metadata.get("labels") or {}), INJECTED_LABEL: "true"}
+    return {**pod, "metadata": metadata, "spec": spec}
 
 
 def _ours(annotations: dict[str, str]) -> dict[str, str]:
@@ -123,23 +123,26 @@ def _ours(annotations: dict[str, str]) -> dict[str, str]:
     return {name: annotations[name] for name in (STATUS, VERSION)}
 
 
-def _application_containers(spec: dict[str, Any], settings: SidecarSettings) -> list[dict[str, Any]]:
+def _is_told(container: dict[str, Any], place: str, settings: SidecarSettings) -> bool:
+    """Whether a container gets the socket and the variables."""
     if settings.containers is None:
-        return objects_at(spec, "containers", "spec")
-    return [container for container in containers_of(spec) if container["name"] in settings.containers]
+        return place == "containers"
+    return container["name"] in settings.containers
 
 
-def _equip(container: dict[str, Any], settings: SidecarSettings) -> None:
-    """Give one of the application's containers the socket and, where asked for, the variables."""
+def _equipped(container: dict[str, Any], settings: SidecarSettings) -> dict[str, Any]:
+    """One of the application's containers with the socket and, where asked for, the variables."""
+    equipped = dict(container)
     if settings.socket:
         # read-only binds files, not what is sent through a socket: it can be connected to and not removed
         mount = {"name": SOCKET_VOLUME, "mountPath": SOCKET_DIRECTORY, "readOnly": True}
-        container["volumeMounts"] = [*objects_at(container, "volumeMounts"), mount]
-    present = objects_at(container, "env")
+        equipped["volumeMounts"] = [*objects_at(container, "volumeMounts"), mount]
+    present = objects_at(container, "env", container["name"])
     names = [variable.get("name") for variable in present]
     added = [variable for variable in application_environment(settings) if variable["name"] not in names]
     if added:
-        container["env"] = [*added, *present]  # first, so that the author's own may refer to them as $(REDIS_URL)
+        equipped["env"] = [*added, *present]  # first, so that the author's own may refer to them as $(REDIS_URL)
+    return equipped
 
 
 def _grace_s(spec: dict[str, Any]) -> int:
