@@ -2,13 +2,13 @@
 
 Nothing is counted through prometheus-client: the hit path adds to C integers, the miss path to plain dicts.
 
-A scrape shows one moment: all numbers are read in its first step, the hit path's as a copy in C. What there is of each
-feature view, of which there may be a thousand, is written from that copy in further steps.
+A scrape is written in steps. Of the hit path it shows one moment, a copy made in C, from which what there is of each
+feature view, of which there may be a thousand, is written; the other numbers are read a family at a time.
 """
 
 import platform
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -26,6 +26,12 @@ AGE_BITS = (2, 4, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20)
 DURATION_BITS = (13, 14, 15, 16, 17, 18, 20, 22, 24, 26, 28, 30)
 NAMES_AT_ONCE = 10  # about 0.1 ms
 _TICK_S = TICK_NS / 1e9
+
+
+@cache
+def installed_version() -> str:
+    """Of this distribution; reading it takes a millisecond."""
+    return version("feature-sidecar")
 
 
 class MetricSources(Protocol):
@@ -51,40 +57,34 @@ class MetricSources(Protocol):
 
 
 class Collector:
-    """One method per metric of the catalog, by its name: it fills a family at once or in steps."""
+    """One scrape. One method per metric of the catalog, by its name: it fills a family at once or in steps."""
 
-    def __init__(self, sources: MetricSources) -> None:
+    def __init__(self, sources: MetricSources, throttling: CpuThrottling) -> None:
         self._sources = sources
-        self._version = version("feature-sidecar")
-        self._throttling = CpuThrottling()
+        self._throttling = throttling
+        self._views = list(sources.policy.current.view_names)
+        self._counted: Counters = sources.counters.copy(len(self._views))
 
     def lines(self, openmetrics: bool) -> Iterator[list[str]]:
-        """Every metric of the catalog, read now, as lines of text: a step at a time."""
-        sources = self._sources
-        self._views = sources.policy.current.view_names
-        self._counted: Counters = sources.counters.copy(len(self._views))
-        filled: list[tuple[FamilyText, Iterator[None] | None]] = []
+        """Every metric of the catalog as lines of text: a step at a time."""
         for metric in catalog.CATALOG:
             family = new_family(metric.full_name, metric.kind, metric.help, metric.labels, openmetrics=openmetrics)
             fill: Callable[[Any], Iterator[None] | None] = getattr(self, "_" + metric.name)
-            filled.append((family, fill(family)))
-        for family, rest in filled:
-            for _ in rest or ():
+            for _ in fill(family) or ():
                 yield family.take()
             yield family.take()
 
     def _lookups_total(self, family: FamilyText) -> Iterator[None]:
-        return _in_steps(partial(_add_lookups, family, self._counted), list(self._views))
+        return _in_steps(partial(_add_lookups, family, self._counted), self._views)
 
     def _served_age_seconds(self, family: HistogramText) -> Iterator[None]:
-        return _in_steps(partial(_add_ages, family, self._counted), list(self._views))
+        return _in_steps(partial(_add_ages, family, self._counted), self._views)
 
-    def _commands_total(self, family: FamilyText) -> None:
-        for number, name in enumerate(self._sources.families):
-            family.add_metric((name,), self._counted.commands_of(number))
+    def _commands_total(self, family: FamilyText) -> Iterator[None]:
+        return _in_steps(partial(_add_commands, family, self._counted), self._sources.families)
 
     def _command_duration_seconds(self, family: HistogramText) -> Iterator[None]:
-        return _in_steps(partial(_add_durations, family, self._counted), list(self._sources.families))
+        return _in_steps(partial(_add_durations, family, self._counted), self._sources.families)
 
     def _origin_requests_total(self, family: FamilyText) -> None:
         misses = self._sources.misses
@@ -165,10 +165,10 @@ class Collector:
         family.add_metric((), 1 if self._sources.health.ready else 0)
 
     def _build_info(self, family: FamilyText) -> None:
-        family.add_metric((self._version, platform.python_version()), 1)
+        family.add_metric((installed_version(), platform.python_version()), 1)
 
 
-def _in_steps(add: Callable[[int, str], None], names: list[str]) -> Iterator[None]:
+def _in_steps(add: Callable[[int, str], None], names: Sequence[str]) -> Iterator[None]:
     """``add`` for each number and name; a step ends after some."""
     for number, name in enumerate(names):
         add(number, name)
@@ -184,6 +184,10 @@ def _add_lookups(family: FamilyText, counted: Counters, number: int, view: str) 
 def _add_ages(family: HistogramText, counted: Counters, number: int, view: str) -> None:
     counts, ticks = counted.served_of(number)
     family.add_metric((view,), by_bit_length(counts, AGE_BITS, _TICK_S), ticks * _TICK_S)
+
+
+def _add_commands(family: FamilyText, counted: Counters, number: int, name: str) -> None:
+    family.add_metric((name,), counted.commands_of(number))
 
 
 def _add_durations(family: HistogramText, counted: Counters, number: int, name: str) -> None:

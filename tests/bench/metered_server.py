@@ -61,10 +61,16 @@ class Meter:
 
 
 def name_of(handle: asyncio.Handle) -> str:
-    """What a callback is."""
+    """What a callback is; of a timer that calls something else, and of a task's step, what it runs."""
     callback = getattr(handle, "_callback", None)
-    callback = getattr(callback, "func", callback)
-    return str(getattr(callback, "__qualname__", type(callback).__name__))
+    owner = getattr(callback, "__self__", None)
+    inner = getattr(owner, "_call", None) or getattr(callback, "func", None)
+    if isinstance(owner, asyncio.Task):
+        return str(getattr(owner.get_coro(), "__qualname__", "a task"))
+    while hasattr(inner, "func"):
+        inner = inner.func
+    called = inner or callback
+    return str(getattr(called, "__qualname__", type(called).__name__))
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from policies import load
+from policies import load, parse
 from policies.watcher import Check, PolicyWatcher
 
 OLD = "version: 1\ndefaults: {ttl: 10s}\n"
@@ -19,8 +19,8 @@ class Watched:
         self.path = path
         self.ttls = []
         self.errors = []
-        policy = load(path) if active else None
-        self.watcher = PolicyWatcher(str(path), self._changed, self.errors.append, policy)
+        digest = load(path).digest if active else None
+        self.watcher = PolicyWatcher(str(path), parse, self._changed, self.errors.append, digest)
 
     def _changed(self, policy):
         self.ttls.append(policy.defaults["ttl"].value if policy.defaults else None)
@@ -199,3 +199,51 @@ def test_a_file_changed_while_it_is_read_is_read_again(watched, monkeypatch):
     monkeypatch.setattr(PolicyWatcher, "_content", meddle)
     assert watched.checks(3) == [Check.WAITING, Check.WAITING, Check.RELOADED]
     assert watched.ttls == [20_000]
+
+
+class Later:
+    """A Runner whose work ends when the test says so."""
+
+    def __init__(self):
+        self.started = []
+
+    def __call__(self, make, done):
+        self.started.append((make, done))
+
+    def finish(self):
+        make, done = self.started.pop(0)
+        done(make)
+
+
+def test_nothing_else_is_read_while_a_policy_is_being_made(tmp_path):
+    """Made elsewhere, one at a time: a change meanwhile is read afterwards, and SIGHUP's forced check is not lost."""
+    path, later, made = tmp_path / "policy.yaml", Later(), []
+    path.write_text(OLD)
+    watcher = PolicyWatcher(str(path), parse, made.append, [].append, run=later)
+    assert [watcher.check() for _ in range(3)] == [Check.WAITING, Check.READING, Check.READING]
+    path.write_text(NEW)
+    assert watcher.check() is Check.READING and len(later.started) == 1 and not made
+    later.finish()
+    assert [policy.defaults["ttl"].value for policy in made] == [10_000]
+    assert [watcher.check() for _ in range(2)] == [Check.WAITING, Check.READING]
+    path.write_text(OLD + "# again\n")
+    assert watcher.check(force=True) is Check.READING and len(later.started) == 1
+    later.finish()
+    assert len(later.started) == 1, "the forced check runs when the one under way is done"
+    later.finish()
+    assert [policy.defaults["ttl"].value for policy in made] == [10_000, 20_000, 10_000]
+
+
+def test_what_is_broken_is_told_when_it_was_made(tmp_path):
+    """The error of a policy made elsewhere, once; the next good one is taken."""
+    path, later, made, errors = tmp_path / "policy.yaml", Later(), [], []
+    path.write_text(BROKEN)
+    watcher = PolicyWatcher(str(path), parse, made.append, errors.append, run=later)
+    watcher.check(force=True)
+    assert not errors
+    later.finish()
+    assert len(errors) == 1 and watcher.error is errors[0] and not made
+    path.write_text(NEW)
+    watcher.check(force=True)
+    later.finish()
+    assert len(made) == 1 and watcher.error is None
