@@ -42,7 +42,7 @@ ENV PATH=/opt/feature-sidecar/bin:${PATH} PYTHONUNBUFFERED=1
 # Slim Python images have no bytecode of the standard library, and nobody could write it later: this start writes what
 # serve and the injector import. SQLite files and unix sockets go into two folders of the sidecar's user, or of group 0
 # where a platform chooses the uid (OpenShift).
-RUN python -c 'import couchbase.cluster, sidecar.server' \
+RUN python -c 'import couchbase.cluster, sidecar.injector.service, sidecar.server' \
     && mkdir /var/lib/feature-sidecar /run/feature-sidecar \
     && chown 65532:0 /var/lib/feature-sidecar /run/feature-sidecar \
     && chmod 0770 /var/lib/feature-sidecar /run/feature-sidecar

@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .PHONY: run sample test check fuzz test-sanitizers docs clean machine
+.PHONY: image test-image test-alerts dashboard-preview
 .PHONY: bench bench-memory bench-eviction bench-tails bench-profile bench-all bench-envoy
 
 # A Python of 3.11 or later; PYTHON=/path/to/python chooses another.
@@ -82,12 +83,34 @@ test-sanitizers: .venv-sanitizers/installed
 		PYTHONMALLOC=malloc .venv-sanitizers/bin/python -Pm pytest --import-mode=importlib -s -q -m "not slow" \
 		tests/unit tests/property
 
+# The container image. BASE_IMAGE=name: another base, any Debian with Python 3.11 or later.
+CONTAINER_ENGINE ?= docker
+IMAGE ?= feature-sidecar:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image:
+	$(CONTAINER_ENGINE) build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+		$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
+
+# Builds the image and runs it, with the engine that is there or a dockerd of its own (as root); BASE_IMAGE as above, or
+# one made with debootstrap. tests/image/README.md tells more.
+test-image: .venv-test/installed
+	TEST_IMAGE=1 .venv-test/bin/python $(PYTEST) -q tests/image
+
+# The alert rules, by promtool (Debian: apt-get install prometheus).
+test-alerts:
+	promtool check rules helm/feature-sidecar/files/alerts.yaml
+	promtool test rules tests/helm/alerts_test.yaml
+
+# The dashboard as a picture, from a real Prometheus that scrapes a real sidecar under load for a minute.
+dashboard-preview: .venv-bench/installed
+	.venv-bench/bin/python -I tests/helm/dashboard_preview.py $(OPTIONS)
+
 # Pages made from tables; a test fails when they are stale.
 docs: .venv/installed
 	.venv/bin/python -Im protocol.command_docs > docs/commands.md
 	.venv/bin/python -Im sidecar.metrics.docs > docs/metrics.md
 	.venv/bin/python -Im sidecar.settings_docs > docs/settings.md
 	.venv/bin/python -Im sidecar.injector.docs > docs/annotations.md
+	.venv/bin/python helm/chart_readme.py > helm/feature-sidecar/README.md
 
 clean:
 	rm -rf .venv .venv-* .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -98,7 +121,8 @@ machine:
 
 .venv/installed: EXTRA :=
 .venv-bench/installed: EXTRA := [plot]
-.venv-test/installed .venv-debug/installed .venv-sanitizers/installed: EXTRA := [test]
+.venv-test/installed: EXTRA := [test,test-helm]
+.venv-debug/installed .venv-sanitizers/installed: EXTRA := [test]
 .venv-debug/installed .venv-sanitizers/installed: export SIDECAR_DEBUG := 1
 .venv-sanitizers/installed: export CFLAGS := $(SANITIZE)
 .venv-sanitizers/installed: export LDFLAGS := $(SANITIZE)

@@ -1,4 +1,4 @@
-"""Makes helm/feature-sidecar/README.md from values.yaml: ``python helm/chart_readme.py > helm/feature-sidecar/README.md``.
+"""Makes the chart's README.md from its values.yaml: ``python helm/chart_readme.py > helm/feature-sidecar/README.md``.
 
 Every value is a row; a comment that begins with ``# --`` right above it is its meaning. A test fails when the page is
 stale.
@@ -65,13 +65,14 @@ _PAGE = """\
 helm install feature-sidecar helm/feature-sidecar --namespace feature-sidecar --create-namespace
 ```
 
-installs the injector, an admission webhook that adds the sidecar to pods with the label `feature-sidecar.io/inject: "true"`;
-[docs/kubernetes.md](../../docs/kubernetes.md) goes on from there. With `injector.enabled: false` nothing runs: policies,
-monitoring and the named templates of `templates/_sidecar.tpl` remain, to be included in your own charts, as
-[examples/helm-standalone](../../examples/helm-standalone) does.
+installs the injector, an admission webhook that adds the sidecar to pods with the label
+`feature-sidecar.io/inject: "true"`; [docs/kubernetes.md](../../docs/kubernetes.md) goes on from there. With
+`injector.enabled: false` nothing runs: policies, monitoring and the named templates of `templates/_sidecar.tpl` remain,
+to be included in your own charts, as [examples/helm-standalone](../../examples/helm-standalone) does.
 
-No value is needed. An unknown one is refused, so is one of a wrong type (`values.schema.json`). Rendering the same values
-gives the same bytes, so it fits GitOps tools: certificates are made by the injector or by cert-manager, never in a template.
+No value is needed. An unknown one is refused, so is one of a wrong type (`values.schema.json`). Rendering the same
+values gives the same bytes, so it fits GitOps tools: certificates are made by the injector or by cert-manager, never in
+a template.
 
 | Value | Default | Meaning |
 |---|---|---|
