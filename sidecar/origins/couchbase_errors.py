@@ -12,6 +12,7 @@ REQUEST_CANCELED = 2
 CAS_MISMATCH = 9
 DOCUMENT_NOT_FOUND = 101
 DOCUMENT_EXISTS = 105
+NOT_SUPPORTED = frozenset({12, 15})  # by this server
 PATH_REFUSED = range(113, 132)  # a sub-document path or its value does not fit the document: nothing was changed
 MOVED_ON = frozenset({CAS_MISMATCH, DOCUMENT_NOT_FOUND, DOCUMENT_EXISTS})  # someone else wrote: read again
 

@@ -19,7 +19,7 @@ from couchbase.subdocument import get as get_path
 
 from sidecar.origins.base import FieldExpire, Found, HashSet, WriteAnswer
 from sidecar.origins.couchbase_documents import is_json
-from sidecar.origins.couchbase_errors import REQUEST_CANCELED
+from sidecar.origins.couchbase_errors import NOT_SUPPORTED, REQUEST_CANCELED
 from sidecar.origins.document import EXPIRE_MEMBER, MAX_DOCUMENT_BYTES, DtypeOf
 from sidecar.origins.member_names import encode_name
 from sidecar.origins.stored_document import Document, apply, read
@@ -91,6 +91,8 @@ async def look_up(
     try:
         result = await collection.lookup_in(document, specs, timeout=time_left)
     except CouchbaseException as exc:
+        if exc.error_code in NOT_SUPPORTED:
+            return None
         if exc.error_code != REQUEST_CANCELED:
             raise
         result = await collection.lookup_in(document, specs, timeout=time_left)  # the SDK does not by itself
@@ -99,7 +101,7 @@ async def look_up(
         if looked["status"] and looked["ec"]["code"] != _PATH_NOT_FOUND:
             return None
         bodies.append(None if looked["status"] else looked["value"].body)
-    about = _decode_about(bodies[0])  # type: ignore[arg-type]
+    about = _decode_about(bodies[0])  # type: ignore[arg-type]  # the server's own attribute is always there
     if not is_json(about.flags):
         return None
     try:

@@ -161,5 +161,3 @@ class Eviction(Disturbance):
     def active(self, target: Sidecar, seconds: float) -> Iterator[None]:
         with rising(target, "evicted_keys"):
             yield
-
-

@@ -86,7 +86,9 @@ def started(kind: type[Target]) -> Target:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each measured window; CPU time has steps of 10 ms")
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="of each measured window; CPU time has steps of 10 ms"
+    )
     parser.add_argument("--loads", default=",".join(LOADS), help=f"of {', '.join(LOADS)}")
     parser.add_argument("--targets", default=",".join(TARGETS), help=f"of {', '.join(TARGETS)}")
     options = parser.parse_args()

@@ -31,7 +31,10 @@ def ratio(by_target: Mapping[str, list[Run]], target: str) -> float:
 
 def progress(name: str, by_target: Mapping[str, list[Run]]) -> str:
     """One line while it runs."""
-    cells = [f"{target} {median(runs, 'cpu_us'):.2f} us ({ratio(by_target, target):.2f})" for target, runs in by_target.items()]
+    cells = [
+        f"{target} {median(runs, 'cpu_us'):.2f} us ({ratio(by_target, target):.2f})"
+        for target, runs in by_target.items()
+    ]
     return f"{name}: " + ", ".join(cells)
 
 
@@ -109,7 +112,12 @@ def _second_opinion_table(runs: Runs, second_opinion: Runs) -> str:
         "The loads that redis-benchmark can express, made by it. Where it uses its whole core, a faster server sleeps and "
         "wakes more often, and gains less than it should."
     )
-    return "### Second opinion\n\n" + note + "\n\n" + table(["load", "ratio", "by redis-benchmark", "redis", "sidecar"], rows)
+    return (
+        "### Second opinion\n\n"
+        + note
+        + "\n\n"
+        + table(["load", "ratio", "by redis-benchmark", "redis", "sidecar"], rows)
+    )
 
 
 def plot(runs: Runs) -> None:
@@ -126,10 +134,18 @@ def plot(runs: Runs) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 1.5 + 0.5 * len(runs)))
     height = 0.8 / max(1, len(targets))
     for number, target in enumerate(targets):
-        places = [(line + number * height, ratio(by_target, target)) for line, by_target in enumerate(runs.values()) if target in by_target]
+        places = [
+            (line + number * height, ratio(by_target, target))
+            for line, by_target in enumerate(runs.values())
+            if target in by_target
+        ]
         axes.barh([place for place, _ in places], [value for _, value in places], height, label=target)
-    goals = [(line + 0.4 - height / 2, goal) for line, name in enumerate(runs) if (goal := LOADS[name].goal) is not None]
-    axes.scatter([goal for _, goal in goals], [place for place, _ in goals], marker="|", s=300, color="black", label="goal")
+    goals = [
+        (line + 0.4 - height / 2, goal) for line, name in enumerate(runs) if (goal := LOADS[name].goal) is not None
+    ]
+    axes.scatter(
+        [goal for _, goal in goals], [place for place, _ in goals], marker="|", s=300, color="black", label="goal"
+    )
     axes.axvline(1, color="grey", linewidth=1)
     axes.set_yticks([line + 0.4 - height / 2 for line in range(len(runs))], list(runs))
     axes.invert_yaxis()

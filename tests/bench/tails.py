@@ -36,7 +36,13 @@ class Metered(Sidecar):
 
     def program(self) -> list[str]:
         self.steps_path = self.folder / "steps.json"
-        return ["env", f"STEPS={self.steps_path}", sys.executable, "-I", str(Path(__file__).with_name("metered_server.py"))]
+        return [
+            "env",
+            f"STEPS={self.steps_path}",
+            sys.executable,
+            "-I",
+            str(Path(__file__).with_name("metered_server.py")),
+        ]
 
     def steps(self) -> dict[str, object]:
         """What its meter saw since this was last asked."""
@@ -141,7 +147,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5, help="0: only the steps")
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--rate", type=float, default=20_000, help="commands a second, of the runs that are not closed loops")
+    parser.add_argument(
+        "--rate", type=float, default=20_000, help="commands a second, of the runs that are not closed loops"
+    )
     parser.add_argument("--only", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
     options = parser.parse_args()
     kinds = [KINDS[name] for name in options.only.split(",")]
