@@ -24,9 +24,9 @@ def mock(tmp_path_factory):
 async def subject(mock):
     mock.flush()
     clock = ManualClock()
-    async with MockProxy(mock.port) as url:
-        async with started_origin(url, clock=clock, username=USER, password=Secret(PASSWORD)) as origin:
-            yield OriginSubject(origin, clock)
+    credentials = {"username": USER, "password": Secret(PASSWORD)}
+    async with MockProxy(mock.port) as url, started_origin(url, clock=clock, **credentials) as origin:
+        yield OriginSubject(origin, clock)
 
 
 class TestCouchbaseMockContract(OriginContract):
