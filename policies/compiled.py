@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -140,6 +141,14 @@ class CompiledPolicy:
         if self.documents.same_as(previous.documents) and self.pattern_epoch == previous.pattern_epoch:
             return None
         return lambda key: not self.document(key).is_at(previous.document(key))
+
+    @property
+    def mapping_digest(self) -> bytes:
+        """16 bytes, equal for policies (of two processes, too) under which every key has its document in one place."""
+        if self.documents.is_plain:
+            return bytes(16)
+        views = [(view.name, view.keys, view.feast, view.origin) for view in self.policy.views]
+        return hashlib.sha256(repr(views).encode()).digest()[:16]
 
     def explain(self, key: bytes, field: bytes | None = None) -> Explanation:
         """Which rule applies, every number of it, and where each came from."""

@@ -112,8 +112,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
         problems = _check_together(values)
     if problems:
         raise ConfigError(problems)
-    warnings = (*_unknown_variables(environment), *_without_effect(values))
-    return Config(**values, sources=sources, warnings=warnings)  # type: ignore[arg-type]
+    return Config(**values, sources=sources, warnings=_unknown_variables(environment))  # type: ignore[arg-type]
 
 
 def default_max_memory(cgroup_limit: int | None) -> tuple[int, str]:
@@ -208,11 +207,6 @@ def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Kubernetes sets SIDECAR_PORT and the like for a Service of that name, so these are no errors."""
     unknown = sorted(name for name in environment if name.startswith("SIDECAR_") and name not in _OWN_VARIABLES)
     return (f"not settings, ignored: {', '.join(unknown)}",) if unknown else ()
-
-
-def _without_effect(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """What is accepted so that one configuration serves later versions too, and does nothing in this one."""
-    return ("snapshot: this version keeps no snapshots",) if values["snapshot"] else ()
 
 
 def _shown(setting: Setting, value: Any) -> str:

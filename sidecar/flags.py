@@ -205,7 +205,7 @@ SETTINGS: tuple[Setting, ...] = (
         _text,
         "A file that holds the token of the admin port; read again when it changes.",
     ),
-    Setting("snapshot", "FILE", None, _text, "Where to keep a snapshot of the memory tier; taken by a later version."),
+    Setting("snapshot", "FILE", None, _text, "Where to keep hot keys, and values, for a warm start."),
     Setting("unix-socket-mode", "MODE", "0660", _mode, "File mode of unix sockets.", show=_as_mode),
     Setting(
         "idle-timeout",

@@ -15,6 +15,7 @@ _TICK_S = TICK_NS / 1e9
 def collect(services: "AdminServices") -> dict[str, Any]:
     """All that the page shows, ready for JSON."""
     store, misses, health = services.store, services.misses, services.health
+    snapshot = services.snapshot_status
     views = services.policy.current.view_names
     counters = services.counters
     return {
@@ -26,6 +27,20 @@ def collect(services: "AdminServices") -> dict[str, Any]:
             "file": services.policy_status.file,
             "generation": services.policy_status.generation,
             "last_error": services.policy_status.last_error,
+        },
+        "snapshot": {
+            "file": snapshot.file,
+            "written_at": snapshot.written_at,
+            "keys": snapshot.written_keys,
+            "bytes": snapshot.written_bytes,
+            "duration_s": round(snapshot.written_s, 3),
+            "refused_because": snapshot.refused_because,
+        },
+        "warm_start": {
+            "keys": snapshot.found_keys,
+            "warmth": round(snapshot.warmth, 4),
+            "replaying": snapshot.replaying,
+            **snapshot.keys,
         },
         "memory": {
             "used_bytes": store.memory_used,

@@ -36,6 +36,7 @@ from sidecar.net._poller import Poller
 from sidecar.net.listener import Listener, ListenError, prepare_client, refuse_client
 from sidecar.origins import OriginSetupError, open_origin
 from sidecar.secret import SecretFile, SecretFileError
+from sidecar.snapshot import WarmStart
 
 EXIT_OK, EXIT_FAILED = 0, 1
 # Python's garbage collector stops everything. Hits make nothing for it, and requests leave no rings: their references
@@ -46,6 +47,7 @@ COLLECT_AFTER = (5_000, 2, 50)
 # policy being read. By default 5 ms, of which hits waited 5.2; so 0.3. CPU time per miss is the same.
 SWITCH_INTERVAL_S = 0.0001
 ADMIN_CLOSE_S = 0.2
+SNAPSHOT_S = 0.4  # beyond the drain timeout: together 1.9 s of the 2 s that Kubernetes gives a native sidecar
 _log = logger("server")
 
 
@@ -72,6 +74,7 @@ class Server:
         self.store = Store(config.max_memory, self.policy.current.table, self.counters)
         self._build_miss_path()
         self._build_client_side()
+        self._build_warm_start()
         self.exposition = Exposition(self)
         self.admin = AdminServer(self)
         self._listeners: list[Listener] = []
@@ -124,6 +127,18 @@ class Server:
         self.poller.on_connect = self._admit
         self.poller.on_error = self._report
 
+    def _build_warm_start(self) -> None:
+        self.warm_start = WarmStart(
+            self.config.snapshot,
+            self.config.origin,
+            self.clock,
+            self.store,
+            self.policy,
+            self.reads.speculate,
+            self.health,
+        )
+        self.snapshot_status = self.warm_start.status
+
     def _admit(self, listener: int, fd: int) -> Session | None:
         """A session for a new client, or None after telling it that there are too many."""
         if len(self.clients) + len(self.poller.lingering) >= self._max_clients or self.health.draining:
@@ -139,11 +154,13 @@ class Server:
     async def run(self) -> int:
         """Serve until told to stop; returns the exit code."""
         await self.origin.start()
+        self._watch_signals()
         self._max_clients = raise_descriptor_limit(self.config.max_clients)
         try:
             for address in self.config.listen:
                 listener = Listener(address, self.config.unix_socket_mode)
                 self._listeners.append(listener)
+            await self.warm_start.take_over()  # clients that connect now are accepted when it is done
             admin_port = await self.admin.start(self.config.admin)
         except (ListenError, OSError) as exc:
             _log.error("cannot_listen", error=str(exc))
@@ -152,8 +169,8 @@ class Server:
         for listener in self._listeners:
             self.poller.listen(listener.fileno())
         self._start_periodic()
-        self._watch_signals()
-        self.health.accepting = self.health.policy_loaded = self.health.warmed_up = True
+        self.health.accepting = self.health.policy_loaded = True
+        self.warm_start.serve()
         gc.collect()
         gc.freeze()  # what was built at start is never garbage: collections need not look at it again
         gc.set_threshold(*COLLECT_AFTER)
@@ -165,8 +182,9 @@ class Server:
             origin=self.origin.name,
         )
         await self._stopping.wait()
+        stop_by_s = self.loop.time() + self.config.drain_timeout + SNAPSHOT_S
         await self._drain_clients()
-        await self._close()
+        await self._close(stop_by_s)
         _log.info("stopped")
         return EXIT_OK
 
@@ -207,7 +225,7 @@ class Server:
     def _watch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self.quit)
-        self.loop.add_signal_handler(signal.SIGHUP, self._read_policy_again)
+        self.loop.add_signal_handler(signal.SIGHUP, lambda: self._read_policy_again())
 
     def drain(self) -> None:
         """Turn new clients away from now on: /readyz fails, so that no traffic is sent here any more."""
@@ -232,13 +250,21 @@ class Server:
         if self.clients:
             _log.warning("drain_timed_out", clients=len(self.clients))
 
-    async def _close(self) -> None:
+    async def _close(self, stop_by_s: float | None = None) -> None:
+        """Let go of everything.
+
+        Args:
+            stop_by_s: clients were served; the snapshot is to be written by then, of the loop's time.
+        """
         for periodic in self._periodic:
             periodic.close()
         for listener in self._listeners:
             listener.close()
         self.poller.close()
         await self.admin.close()
+        if stop_by_s is not None:
+            self.writes.stop()
+            await self.warm_start.close(stop_by_s)
         await self.origin.close()
 
     def _report(self, error: BaseException) -> None:

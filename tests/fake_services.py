@@ -12,6 +12,7 @@ from sidecar.metrics._counters import Counters
 from sidecar.metrics.exposition import Exposition
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.policy_status import PolicyStatus
+from sidecar.snapshot_status import SnapshotStatus
 
 POLICY = """
 version: 1
@@ -52,6 +53,7 @@ class FakeServices:
         self.policy = SimpleNamespace(current=policies.parse(POLICY, "policy.yaml").compile())
         self.policy_status = PolicyStatus("policy.yaml")
         self.policy_status.loaded(1)
+        self.snapshot_status = SnapshotStatus()
         self.counters = Counters()
         self.misses = MissPathCounters("sqlite")
         self.store = SimpleNamespace(

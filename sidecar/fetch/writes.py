@@ -143,6 +143,17 @@ class Writes:
             if submitted.mark is None and submitted.then is not None and submitted.key in keys:
                 self._begin(submitted)
 
+    def stop(self) -> None:
+        """The process ends: nothing more is sent; what has not left is refused.
+
+        What the origin may have already shows in memory as a writer at work, until its outcome comes.
+        """
+        self._max_waiting = 0
+        for submitted in [*self._queue, *chain.from_iterable(self._behind.values())]:
+            self._on_deadline(submitted)
+        for key in self._in_the_air:
+            self._store.set_busy(key, True)
+
     def _begin(self, submitted: _Submitted) -> None:
         write = submitted.write
         submitted.mark = self._coherence.begin_write(write.key, reserved_by(write))

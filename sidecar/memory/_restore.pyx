@@ -77,7 +77,7 @@ cdef class Frame:
             written_tick: when the snapshot was written.
 
         Returns:
-            (items taken over, whether the frame is read, whether memory is full).
+            (keys taken over, remembered absences not counted; whether the frame is read, whether memory is full).
         """
         cdef const uint8_t* until = self.end
         cdef uint32_t taken = 0
@@ -88,7 +88,8 @@ cdef class Frame:
                 return taken, False, True
             self.read_head()
             if self.kind == STRING_RECORD or self.kind == NEGATIVE_RECORD or self.kind == ROW_RECORD:
-                taken += self.restore_record(store, written_tick)
+                if self.restore_record(store, written_tick):
+                    taken += self.kind != NEGATIVE_RECORD
         return taken, self.at >= self.end, False
 
     cdef uint32_t size(self) except? 0xFFFFFFFF:
@@ -242,6 +243,11 @@ cdef class Frame:
             frequency = MOVES    # all come into the small queue; this one is to leave it as it had before
         set_slot(&slot, make_value(slot_value(slot.bucket, slot.number) & OFFSET_MASK, frequency, item_size(item)))
         return True
+
+
+def has_room(Store store not None):
+    """Whether an item more would push none out."""
+    return spare_segments(&store.tier) >= SPARE
 
 
 def keys_to_read(Store store not None, list keys not None):

@@ -31,7 +31,7 @@ cdef enum RecordFlag:
 cdef class SnapshotWalk:
     cdef Store store
     cdef bint values             # else only keys
-    cdef readonly uint64_t keys  # records so far, NAMES not counted
+    cdef readonly uint64_t keys  # written so far, remembered absences not counted
     cdef uint32_t heat           # which pass is under way, the hottest first
     cdef uint64_t bucket         # of the index: where it goes on
     cdef dict numbers            # serial of a schema -> its number in this frame

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import final
 
 from sidecar.memory._store import Store
@@ -8,3 +9,5 @@ class SnapshotWalk:
     def step(self, most_slots: int, most_bytes: int) -> bytes | None: ...
     @property
     def keys(self) -> int: ...
+
+def frame_of_keys(keys: Iterable[bytes]) -> bytes: ...

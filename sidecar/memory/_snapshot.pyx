@@ -83,7 +83,7 @@ cdef class SnapshotWalk:
                 return None
             bucket = &self.store.tier.index.buckets[self.bucket]
             self.bucket += 1
-            looked += SLOTS
+            looked += <uint32_t>SLOTS
             for slot in range(SLOTS):
                 if bucket.tags[slot]:
                     value = slot_value(bucket, slot)
@@ -130,7 +130,7 @@ cdef class SnapshotWalk:
             self.put_row(item, flags)
         else:
             self.put_string(item, flags)
-        self.keys += 1
+        self.keys += not item[0] & NEGATIVE_ITEM
         return 0
 
     cdef int put_key(self, const uint8_t* item, uint32_t flags) except -1:
@@ -206,6 +206,7 @@ cdef class SnapshotWalk:
         """The number of the row's names in this frame; written where the frame does not have them yet."""
         cdef const Schema* schema = schema_of(&self.store.tier, parts.schema)
         cdef uint32_t column, size
+        cdef const uint8_t* name
         if schema != NULL:
             known = self.numbers.get(schema.serial)
             if known is not None:
@@ -224,3 +225,12 @@ cdef class SnapshotWalk:
             self.put_bytes(name, size)
         self.lists += 1
         return self.lists - 1
+
+
+def frame_of_keys(keys):
+    """A frame of keys that are not in memory, in their order."""
+    cdef uint8_t size[MOST_SIZE]
+    cdef list records = []
+    for key in keys:
+        records.append(b"\x01\x00" + (<char*>size)[:write_varint(size, <uint32_t>len(key)) - size] + key)
+    return b"".join(records)

@@ -94,6 +94,39 @@ CATALOG: tuple[Metric, ...] = (
         ("set", "outcome"),
         "Documents fetched before they were asked for, by feature set: used or wasted.",
     ),
+    Metric(
+        "snapshots_total",
+        "counter",
+        ("outcome",),
+        "Snapshots (--snapshot): written, failed (the disk refused), given_up (the time that stopping may take was "
+        "over).",
+    ),
+    Metric(
+        "snapshot_timestamp_seconds", "gauge", (), "When the last snapshot was written, since the epoch; 0: none yet."
+    ),
+    Metric("snapshot_keys", "gauge", (), "Keys in the last snapshot written."),
+    Metric("snapshot_bytes", "gauge", (), "Size of the last snapshot written."),
+    Metric("snapshot_duration_seconds", "gauge", (), "How long the last snapshot took to write, beside serving."),
+    Metric(
+        "snapshots_refused_total",
+        "counter",
+        ("reason",),
+        "Snapshots found at the start and not taken over; the log line `snapshot refused` says why.",
+    ),
+    Metric("warm_start_snapshot_keys", "gauge", (), "Keys of the snapshot that was found at the start."),
+    Metric(
+        "warm_start_keys_total",
+        "counter",
+        ("outcome",),
+        "Keys of that snapshot: restored (the value was taken over), then answered (memory could answer for it when "
+        "its turn came), replayed (read again) or failed.",
+    ),
+    Metric(
+        "warmth_ratio",
+        "gauge",
+        (),
+        "Share of that snapshot's keys that were answered or replayed; 1 without a snapshot.",
+    ),
     Metric("memory_used_bytes", "gauge", (), "Bytes in use of the memory tier: arena, index, schemas and ghosts."),
     Metric("memory_limit_bytes", "gauge", (), "Bound of the memory tier (--max-memory)."),
     Metric("entries", "gauge", (), "Entries in memory: string values and hash fields."),

@@ -20,6 +20,7 @@ from sidecar.metrics.histogram import by_bit_length
 from sidecar.metrics.miss_path import PREFETCH_OUTCOMES, MissPathCounters
 from sidecar.metrics.text import FamilyText, HistogramText, new_family
 from sidecar.policy_status import PolicyStatus
+from sidecar.snapshot_status import SnapshotStatus
 
 # 12 bounds each: 40 ms to 3 h of age, 8 us to 1 s of duration
 AGE_BITS = (2, 4, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20)
@@ -52,6 +53,7 @@ class MetricSources(Protocol):
     poller: Any
     policy: Any
     policy_status: PolicyStatus
+    snapshot_status: SnapshotStatus
     health: Health
     families: tuple[str, ...]
 
@@ -157,6 +159,36 @@ class Collector:
 
     def _policy_reload_failures_total(self, family: FamilyText) -> None:
         family.add_metric((), self._sources.policy_status.reload_failures)
+
+    def _snapshots_total(self, family: FamilyText) -> None:
+        for outcome, snapshots in self._sources.snapshot_status.writes.items():
+            family.add_metric((outcome,), snapshots)
+
+    def _snapshot_timestamp_seconds(self, family: FamilyText) -> None:
+        family.add_metric((), self._sources.snapshot_status.written_at)
+
+    def _snapshot_keys(self, family: FamilyText) -> None:
+        family.add_metric((), self._sources.snapshot_status.written_keys)
+
+    def _snapshot_bytes(self, family: FamilyText) -> None:
+        family.add_metric((), self._sources.snapshot_status.written_bytes)
+
+    def _snapshot_duration_seconds(self, family: FamilyText) -> None:
+        family.add_metric((), self._sources.snapshot_status.written_s)
+
+    def _snapshots_refused_total(self, family: FamilyText) -> None:
+        for reason, snapshots in self._sources.snapshot_status.refusals.items():
+            family.add_metric((reason,), snapshots)
+
+    def _warm_start_snapshot_keys(self, family: FamilyText) -> None:
+        family.add_metric((), self._sources.snapshot_status.found_keys)
+
+    def _warm_start_keys_total(self, family: FamilyText) -> None:
+        for outcome, keys in self._sources.snapshot_status.keys.items():
+            family.add_metric((outcome,), keys)
+
+    def _warmth_ratio(self, family: FamilyText) -> None:
+        family.add_metric((), self._sources.snapshot_status.warmth)
 
     def _cpu_throttled_seconds_total(self, family: FamilyText) -> None:
         family.add_metric((), self._throttling.seconds())

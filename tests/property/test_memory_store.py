@@ -10,6 +10,8 @@ from policies._table import RuleTable
 from sidecar.memory import Store
 from sidecar.memory._audit import audit
 from sidecar.memory._inspection import probe_row, probe_string, probe_whole_row
+from sidecar.memory._restore import Frame, keys_to_read
+from sidecar.memory._snapshot import SnapshotWalk
 from sidecar.metrics._counters import Counters
 from sidecar.origins.base import ABSENT, Found
 
@@ -26,6 +28,7 @@ values = st.one_of(
 hashes = st.dictionaries(names, values, min_size=1, max_size=8)
 ages = st.sampled_from([0, 0, 0, 1, 3, 40, 350])
 windows = st.integers(0, 2)
+UNRESOLVED = -1  # no policy's epoch
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -119,6 +122,10 @@ class StoreMachine(RuleBasedStateMachine):
         """Expiry drops only what no window could use; compaction changes nothing."""
         self.store.expire_step(1000)
         self.store.compact_step(1 << 20)
+        self.forget_the_dropped()
+
+    def forget_the_dropped(self) -> None:
+        """What the store let go could not have been used."""
         here = set(self.store.items(0, 1000)[1])
         for key in [key for key in self.model.items if key not in here]:
             if self.model.find(key) is not None:
@@ -126,6 +133,38 @@ class StoreMachine(RuleBasedStateMachine):
                 assert self.model.lookup(key, None, 2) is None
                 assert self.model.lookup_some(key, tuple(NAMES), 2) == {}
             self.model.drop(key)
+
+    @rule(
+        ticks=st.sampled_from([0, 0, 30]),
+        frame_bytes=st.sampled_from([1, 300, 1 << 20]),
+        seed=st.binary(min_size=16, max_size=16),
+    )
+    def restart(self, ticks: int, frame_bytes: int, seed: bytes) -> None:
+        """A snapshot taken over by another process answers like the store that it was made of, whose time went on."""
+        walk = SnapshotWalk(self.store, True)
+        frames = list(iter(lambda: walk.step(8, frame_bytes), None))
+        written = self.store.now
+        self.store = Store(self.max_memory, self.table(self.generation), Counters(), seed)
+        self.set_time(self.model.now + ticks, self.model.wall_ms + 10 * ticks)
+        keys = []
+        for frame in frames:
+            assert Frame(frame).restore(self.store, 1 << 30, written)[1:] == (True, False)
+            keys += Frame(frame).keys()
+        assert len(keys) == walk.keys == len(set(keys))
+        for key, item in list(self.model.items.items()):
+            if item.busy:  # only its key is in the snapshot
+                assert key not in self.store
+                self.model.drop(key)
+            item.epoch = UNRESOLVED
+        self.forget_the_dropped()
+        to_read = set(keys_to_read(self.store, keys))
+        for key in KEYS:
+            for window in range(3):
+                assert self.store.lookup(key, None, window) == self.model.lookup(key, None, window)
+                some = self.model.lookup_some(key, tuple(NAMES), window)
+                assert self.store.lookup_some(key, tuple(NAMES), window) == some
+            if key in to_read and key in self.model.items and self.model.items[key].fields is None:
+                assert self.model.lookup(key, None, 1) is None
 
     @rule(letter=st.sampled_from([b"u", b"k", b"zz"]), budget=st.sampled_from([1, 1000]))
     def drop_matching(self, letter: bytes, budget: int) -> None:

@@ -144,11 +144,6 @@ def test_unknown_variables_are_a_warning_and_no_error():
     assert config.load({}, {"PATH": "/bin", "SIDECAR_ADMIN": "127.0.0.1:1"}).warnings == ()
 
 
-def test_a_setting_without_effect_is_a_warning():
-    """A snapshot that is silently not kept would be missed after a restart."""
-    assert config.load({"snapshot": "/x"}, {}).warnings == ("snapshot: this version keeps no snapshots",)
-
-
 def test_the_page_of_settings_is_made_from_the_table():
     """`make docs` writes it; this fails when a setting changed and the page did not."""
     assert (Path(__file__).parents[2] / "docs/settings.md").read_text() == settings_docs.as_markdown()
