@@ -165,7 +165,7 @@ def _strange_values() -> dict[str, tuple[Any, str]]:
         "a security context": (pod({"security-context": '{"privileged": true}'}), "injected"),
         "numbers as values": (pod({"port": 6380, "max-memory": 1}), "injected"),
         "a policy as an object": (pod({"policy": {}}), "refused"),
-        "an Arabic digit": (pod({"port": "٦٣٨٠"}), "injected"),
+        "an Arabic digit": (pod({"port": "\u0666\u0663"}), "injected"),
         "a negative quantity": (pod({"memory-limit": "-1Gi"}), "injected"),
         "an enormous quantity": (pod({"memory-limit": "9" * 12 + "Ti"}), "injected"),
         "a long port": (pod({"port": "6" * 5000}), "injected"),

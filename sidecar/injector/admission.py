@@ -112,7 +112,7 @@ def _judge(request: dict[str, Any], uid: str, rules: AdmissionRules, by_default:
     if is_injected(pod):
         return Verdict(_response(uid, []), "present", request=request)
     injection = inject(pod, rules.settings, native_supported=rules.native_supported)
-    told = [*(problem.text for problem in injection.problems), *injection.warnings]
+    told = [*(problem.with_effect for problem in injection.problems), *injection.warnings]
     response = _response(uid, told, patch=json_patch(pod, injection.pod))
     return Verdict(response, "injected", text="; ".join(told), problems=injection.problems, request=request)
 

@@ -169,7 +169,8 @@ def _as_serve(name: str) -> Callable[[str], str]:
 def _origin(text: str) -> str:
     _SERVE["origin"].parse(text)
     parts = urlsplit(text)
-    if parts.scheme == "sqlite" and not parts.path.startswith(f"/{STATE_DIRECTORY}/"):
+    inside = parts.path.startswith(f"/{STATE_DIRECTORY}/") and ".." not in parts.path
+    if parts.scheme == "sqlite" and not inside:
         raise ValueError(
             f"found a file elsewhere, expected one such as sqlite:///{STATE_DIRECTORY}/features.db: "
             "the rest of the file system is read-only"

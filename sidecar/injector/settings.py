@@ -22,12 +22,17 @@ class Problem(NamedTuple):
     Attributes:
         kind: unknown, malformed or operator_only.
         refuses: nothing may be injected, for the annotation decides which data the application sees.
-        text: annotation, what was found, what is expected and what is done about it.
+        text: annotation, what was found, what is expected.
     """
 
     kind: ProblemKind
     refuses: bool
     text: str
+
+    @property
+    def with_effect(self) -> str:
+        """The text, and what is done about it where a pod is injected all the same."""
+        return f"{self.text}; {'the default is used' if self.kind == 'malformed' else 'ignored'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +110,15 @@ class SidecarSettings:
             option = BY_NAME.get(name.removeprefix(PREFIX))
             if option is None:
                 hint = _did_you_mean(name.removeprefix(PREFIX))
-                problems.append(Problem("unknown", False, f"{name[:100]}: is not an annotation of ours{hint}; ignored"))
+                problems.append(Problem("unknown", False, f"{name[:100]}: is not an annotation of ours{hint}"))
             elif option.operator_only:
-                text = f"{name}: is set by the operator of the injector only; ignored"
+                text = f"{name}: is set by the operator of the injector only"
                 problems.append(Problem("operator_only", False, text))
             else:
                 try:
                     values[option.attribute] = parse_value(option, text)
                 except ValueError as exc:
-                    done = "not injected" if option.decides_data else "the default is used"
-                    problems.append(Problem("malformed", option.decides_data, f"{name}: {exc}; {done}"))
+                    problems.append(Problem("malformed", option.decides_data, f"{name}: {exc}"))
         return replace(self, **values), problems
 
 
