@@ -18,11 +18,13 @@ class FaultySidecar(SidecarProcess):
 
     Args:
         meter: time the steps of its loop; it then runs on asyncio's own.
+        core: where alone it may run.
     """
 
     name = "sidecar"  # for the load generator of tests/bench, as are port, unix_path and cpu_s
 
-    def __init__(self, folder: Path, *arguments: str, meter: bool = False, **options: Any) -> None:
+    def __init__(self, folder: Path, *arguments: str, meter: bool = False, core: int | None = None, **options: Any) -> None:
+        self._pinned = [] if core is None else ["taskset", "-c", str(core)]
         self._control_path = folder / "control"
         environment = {"CONTROL": str(self._control_path)} | ({"METER": "1"} if meter else {})
         super().__init__(folder, *arguments, environment=environment, **options)
@@ -39,7 +41,7 @@ class FaultySidecar(SidecarProcess):
 
     def program(self) -> list[str]:
         isolated = ["-I"] if not os.environ.get("PYTHONPATH") else []
-        return [sys.executable, *isolated, str(Path(__file__).with_name("faulty_server.py"))]
+        return [*self._pinned, sys.executable, *isolated, str(Path(__file__).with_name("faulty_server.py"))]
 
     def faults(self, text: str = "") -> None:
         """Break the origin, or with nothing mend it."""
