@@ -23,7 +23,9 @@ class FaultySidecar(SidecarProcess):
 
     name = "sidecar"  # for the load generator of tests/bench, as are port, unix_path and cpu_s
 
-    def __init__(self, folder: Path, *arguments: str, meter: bool = False, core: int | None = None, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, meter: bool = False, core: int | None = None, **options: Any
+    ) -> None:
         self._pinned = [] if core is None else ["taskset", "-c", str(core)]
         self._control_path = folder / "control"
         environment = {"CONTROL": str(self._control_path)} | ({"METER": "1"} if meter else {})

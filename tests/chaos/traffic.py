@@ -1,4 +1,4 @@
-"""What clients ask while an origin breaks: hits, misses, and keys that have a stale copy, each judged by its replies."""
+"""What clients ask while an origin breaks: hits, misses, keys that have a stale copy; each judged by its replies."""
 
 import statistics
 import time
