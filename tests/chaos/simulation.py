@@ -7,11 +7,12 @@ while it runs (consistency, hard limits, deadlines: see schedules/schedule.py, w
 
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any, NamedTuple
 
 from schedules.history import Violation
 from schedules.schedule import Schedule
-from schedules.surroundings import native_store
+from schedules.surroundings import SchedulePolicy, native_store
 
 from chaos.faulty_origin import HEALTHY, OriginFaults
 from chaos.simulated_origin import SimulatedOrigin
@@ -19,6 +20,13 @@ from sidecar.fetch.answers import Answer, Unavailable
 from sidecar.origins.base import Cause, SetValue
 
 LATE_NS = 3_000_000  # alarms ring up to 2 ms late
+
+
+class Policy(SchedulePolicy):
+    """One rule for everything; the backoff is the policy file's default."""
+
+    def read_error_backoff_ms(self, key: bytes) -> int:
+        return 1000
 
 
 class Fault(NamedTuple):
@@ -84,10 +92,14 @@ class Simulation(Schedule):
 
     # fresh, stale, error, negative ticks: read through, no stale copies, stale copies
     LIMITS = ((0, 0, 0, 0), (60, 60, 60, 20), (60, 160, 6000, 20), (10, 20, 300, 5))
+    DEADLINE_MS, WRITE_DEADLINE_MS = 250, 2000  # the policy file's defaults
     KEYS = 300
+    IS_UNIFORM = False  # else a few keys are asked for most of the time, as users are
     WORKERS = 4
     NETWORK_S = 0.001
     CAPACITY_PER_S = 400.0
+
+    origin: SimulatedOrigin
 
     def __init__(
         self,
@@ -107,12 +119,16 @@ class Simulation(Schedule):
         self.fault = fault or some_fault(rng.choice, length_s / 4, length_s / 4 + rng.choice((0.5, 3.0)))
         self.keys = [b"%d:%d" % (seed, number) for number in range(self.KEYS)]
         self.write_share = rng.choice((0.0, 0.05))
+        self._traffic = Random(seed)  # the same arrivals whatever the origin does
         self.asked: list[Asked] = []
         self.wanted: Counter[int] = Counter()
         self.served_from_memory = 0
         self._watch()
         for key in self.keys:
             self.origin.apply(SetValue(key, b"0"))
+
+    def _make_policy(self) -> SchedulePolicy:
+        return Policy(self.limits, self.DEADLINE_MS, self.WRITE_DEADLINE_MS)
 
     def _make_origin(self) -> SimulatedOrigin:
         return SimulatedOrigin(self.loop, self.rng, self.WORKERS, self.WORKERS / self.CAPACITY_PER_S, self.NETWORK_S)
@@ -164,16 +180,17 @@ class Simulation(Schedule):
 
     def _next_arrival(self) -> None:
         """Arrivals are independent of answers: nobody waits for the server before asking."""
-        gap_s = self.rng.expovariate(self.load * self.origin.capacity_per_s)
+        gap_s = self._traffic.expovariate(self.load * self.origin.capacity_per_s)
         if self.loop.time() + gap_s < self.length_s:
             self.loop.call_later(gap_s, self._arrive)
 
     def _arrive(self) -> None:
         self._next_arrival()
-        # a few keys are asked for most of the time, as users are
-        key = self.keys[min(int(self.rng.paretovariate(0.6)) - 1, self.KEYS - 1)]
+        traffic = self._traffic
+        number = traffic.randrange(self.KEYS) if self.IS_UNIFORM else int(traffic.paretovariate(0.6)) - 1
+        key = self.keys[min(number, self.KEYS - 1)]
         before = len(self.asked)
-        dice = self.rng.random()
+        dice = traffic.random()
         if dice < self.write_share:
             self.write(key)
         elif dice < self.write_share + 0.02:

@@ -49,7 +49,7 @@ class Schedule:
         self.loop = VirtualLoop(ManualClock())
         self.clock = self.loop.clock
         self.limits = rng.choice(self.LIMITS)
-        policy = SchedulePolicy(self.limits, rng.choice((30, 250)), rng.choice((60, 2000)))
+        policy = self._make_policy()
         self.store = make_store(policy.table)
         self.origin = self._make_origin()
         self.counters = MissPathCounters("diced")
@@ -70,6 +70,9 @@ class Schedule:
         self.timed_out = False
         self._values = 0
         self._deadline_ns = policy.deadline_ms(b"") * 1_000_000
+
+    def _make_policy(self) -> SchedulePolicy:
+        return SchedulePolicy(self.limits, self.rng.choice((30, 250)), self.rng.choice((60, 2000)))
 
     def _make_origin(self) -> DicedOrigin:
         return DicedOrigin(self.loop, Dice(self.rng), self.rng.random() < 0.6)
