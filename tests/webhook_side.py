@@ -14,7 +14,7 @@ from sidecar.injector.admission import AdmissionRules
 from sidecar.injector.certificates import Pair, make_authority, make_serving
 from sidecar.injector.counters import InjectorCounters
 from sidecar.injector.settings import SidecarSettings
-from sidecar.injector.webhook import OPT_IN, ServingTls, Webhook
+from sidecar.injector.webhook import OPT_IN, ServingTls, Webhook, runner
 
 HOST = "feature-sidecar-injector.injectors.svc"
 
@@ -44,14 +44,14 @@ class WebhookSide:
 async def webhook_side(rules: AdmissionRules | None = None) -> AsyncIterator[WebhookSide]:
     """A webhook that serves while the block runs."""
     side = WebhookSide(rules or AdmissionRules(SidecarSettings.from_texts({})), datetime.now(UTC))
-    runner = web.AppRunner(side.webhook.application(), access_log=None)
-    await runner.setup()
+    running = runner(side.webhook.application())
+    await running.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=side.tls.context).start()
-        side.port = runner.addresses[0][1]
+        await web.TCPSite(running, "127.0.0.1", 0, ssl_context=side.tls.context).start()
+        side.port = running.addresses[0][1]
         yield side
     finally:
-        await runner.cleanup()
+        await running.cleanup()
 
 
 def trusting(authority: Pair) -> ssl.SSLContext:

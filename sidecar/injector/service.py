@@ -21,13 +21,12 @@ from sidecar.injector.exposition import InjectorExposition
 from sidecar.injector.kubernetes_api import SERVICE_ACCOUNT, ApiError, KubernetesApi
 from sidecar.injector.operator_file import read_settings, stamp
 from sidecar.injector.settings import SettingsError
-from sidecar.injector.webhook import ServingTls, Webhook, admin_application
+from sidecar.injector.webhook import ServingTls, Webhook, admin_application, runner
 from sidecar.logs import logger
 
 NATIVE_SINCE = (1, 29)
 LOOK_INTERVAL_S = 10.0  # at the certificate, the settings file and the cluster's version
 FIRST_INTERVAL_S = 1.0  # until there is a certificate
-DRAIN_S = 5.0
 _log = logger("injector")
 
 
@@ -131,8 +130,8 @@ class Injector:
         finally:
             for task in tasks:
                 task.cancel()
-            for runner in reversed(self._runners):
-                await runner.cleanup()
+            for running in reversed(self._runners):
+                await running.cleanup()
         _log.info("stopped")
 
     async def _serve(self, tls: ServingTls) -> None:
@@ -142,11 +141,11 @@ class Injector:
         _log.info("serving", listen=f"{self._config.listen.host}:{self.ports['webhook']}", admin=self.ports["admin"])
 
     async def _listen(self, application: web.Application, address: TcpAddress, tls: ssl.SSLContext | None) -> int:
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_S)
-        await runner.setup()
-        self._runners.append(runner)
-        await web.TCPSite(runner, address.host, address.port, ssl_context=tls).start()
-        return int(runner.addresses[0][1])
+        running = runner(application)
+        await running.setup()
+        self._runners.append(running)
+        await web.TCPSite(running, address.host, address.port, ssl_context=tls).start()
+        return int(running.addresses[0][1])
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

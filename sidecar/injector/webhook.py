@@ -20,6 +20,8 @@ OPT_IN, OPT_OUT = "/inject", "/inject/by-default"
 # The API server takes objects of 3 MiB; a review holds one, escaped
 MAX_BODY_BYTES = 8 << 20
 READ_TIMEOUT_S = 2.0  # the webhook's own timeout: nobody waits for longer
+LINGER_S = 0.5  # how long the rest of a body that was refused is read, so that its sender sees the answer
+DRAIN_S = 5.0
 _log = logger("injector")
 _REASON_OF_EVENT = {"refused": "SidecarNotInjected", "failed": "SidecarNotInjected", "injected": "SidecarAnnotations"}
 
@@ -97,6 +99,11 @@ def admin_application(exposition: InjectorExposition, unready: Callable[[], str]
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
     return application
+
+
+def runner(application: web.Application) -> web.AppRunner:
+    """Runs an application; not set up yet."""
+    return web.AppRunner(application, access_log=None, lingering_time=LINGER_S, shutdown_timeout=DRAIN_S)
 
 
 class ServingTls:
