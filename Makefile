@@ -120,7 +120,7 @@ machine:
 	@PYTHON="$(PYTHON)" sh .ci/check-machine
 
 .venv/installed: EXTRA :=
-.venv-bench/installed: EXTRA := [plot]
+.venv-bench/installed: EXTRA := [plot,injector]
 .venv-test/installed: EXTRA := [test,test-helm]
 .venv-debug/installed .venv-sanitizers/installed: EXTRA := [test]
 .venv-debug/installed .venv-sanitizers/installed: export SIDECAR_DEBUG := 1
