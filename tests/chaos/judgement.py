@@ -1,4 +1,6 @@
-"""What is judged when a simulation has ended: how often the origin was asked, and how soon the breaker opened and closed."""
+"""What is judged when a simulation has ended: attempts at the origin, when the breaker opened and closed, goodput."""
+
+from schedules.history import Violation
 
 from chaos.simulation import Simulation
 
@@ -43,3 +45,41 @@ def closes_after_s(run: Simulation) -> float:
             return at_s - run.fault.ends_s
         at_s += 0.05
     return float("inf")
+
+
+def judge(run: Simulation) -> None:
+    """What must hold of every simulation.
+
+    Raises:
+        Violation: a promise was broken.
+    """
+    _judge_attempts(run)
+    fault = run.fault
+    if fault.is_total and fault.ends_s - fault.begins_s > 2 and opens_after_s(run) > OPEN_S:
+        raise Violation(
+            f"the breaker opened {opens_after_s(run):.2f} s after the origin was gone, not within {OPEN_S} s"
+        )
+    if run.load < 1 and fault.ends_s + CLOSED_S + 0.5 <= run.length_s and closes_after_s(run) > CLOSED_S:
+        raise Violation(f"all was well {closes_after_s(run):.2f} s after the fault, not within {CLOSED_S} s")
+    if run.load > 1 and fault.name == "none" and run.limits == (0, 0, 0, 0):
+        _judge_goodput(run)
+
+
+def _judge_attempts(run: Simulation, window_s: int = 10) -> None:
+    """In every ten seconds the origin is asked at most 1.1 times for what was wanted of it."""
+    attempts: dict[int, int] = {}
+    for at_s, documents in run.origin.attempts:
+        attempts[int(at_s)] = attempts.get(int(at_s), 0) + documents
+    for first in range(max(1, int(run.length_s) - window_s + 2)):
+        wanted = sum(run.wanted[second] for second in range(first - 1, first + window_s))  # sent a moment after
+        asked = sum(attempts.get(second, 0) for second in range(first, first + window_s))
+        if asked > MOST_ATTEMPTS * wanted + ALLOWANCE:
+            raise Violation(f"the origin was asked for {asked} documents where {wanted} were wanted")
+
+
+def _judge_goodput(run: Simulation) -> None:
+    """More than the origin can do does not make it do less."""
+    answered = sum(each.cause is None and each.began_s >= WARM_UP_S for each in run.asked)
+    goodput = answered / (run.length_s - WARM_UP_S)
+    if goodput < LEAST_GOODPUT * run.origin.capacity_per_s:
+        raise Violation(f"{goodput:.0f} answers a second of an origin that can give {run.origin.capacity_per_s:.0f}")

@@ -14,9 +14,7 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-for folder in (TESTS, TESTS / "bench"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+sys.path += [str(folder) for folder in (TESTS, TESTS / "bench") if str(folder) not in sys.path]
 
 from chaos import section as sections  # noqa: E402
 from chaos.section import ORDER  # noqa: E402

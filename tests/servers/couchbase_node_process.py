@@ -1,7 +1,8 @@
 """The wire-level Couchbase node as a process of its own, for tests of a whole sidecar and for measurements.
 
 Its control interface is its standard input, a command a line, each answered by a line ``ok``:
-``hang``, ``hang apply``, ``resume``, ``cut``, ``stop``, ``start``, ``collection SCOPE NAME``. It ends with its input.
+``hang``, ``hang apply``, ``resume``, ``cut``, ``stop``, ``start``, ``collection SCOPE NAME``, ``advertise PORT``. It
+ends with its input.
 """
 
 import asyncio
@@ -72,6 +73,8 @@ async def _obey(node: CouchbaseNode, line: str) -> str:
             await node.start()
         case ["collection", scope, name]:
             node.topology.add_collection(scope, name)
+        case ["advertise", port]:
+            node.topology.advertised_port = int(port)
         case _:
             return f"unknown command {line!r}"
     return "ok"

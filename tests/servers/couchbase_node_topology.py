@@ -12,15 +12,25 @@ ERROR_MAP = orjson.dumps({"version": 2, "revision": 1, "errors": {}})
 
 @dataclass(slots=True)
 class Topology:
-    """One node, one bucket, and its collections by ``scope.collection``."""
+    """One node, one bucket, and its collections by ``scope.collection``.
+
+    Attributes:
+        advertised_port: where clients are told to connect, when something stands before the node; 0: to the node.
+    """
 
     bucket: str
     port: int = 0
+    advertised_port: int = 0
     collections: dict[str, int] = field(default_factory=lambda: {"_default._default": 0})
 
     def add_collection(self, scope: str, collection: str) -> None:
         """Create a collection. Its number is of two bytes as LEB128, as any but the first few are on a real server."""
         self.collections[f"{scope}.{collection}"] = 0x100 + len(self.collections)
+
+    @property
+    def port_told(self) -> int:
+        """Where clients find the node."""
+        return self.advertised_port or self.port
 
     def collection_id(self, path: str) -> int:
         """The number of ``scope.collection``."""
@@ -41,7 +51,7 @@ class Topology:
             "revEpoch": 1,
             "clusterUUID": "feature-sidecar-test",
             "clusterName": "wire-node",
-            "nodesExt": [{"services": {"kv": self.port}, "thisNode": True, "hostname": "$HOST"}],
+            "nodesExt": [{"services": {"kv": self.port_told}, "thisNode": True, "hostname": "$HOST"}],
             "clusterCapabilitiesVer": [1, 0],
             "clusterCapabilities": {},
         }
@@ -57,7 +67,7 @@ class Topology:
                 "vBucketServerMap": {
                     "hashAlgorithm": "CRC",
                     "numReplicas": 0,
-                    "serverList": [f"$HOST:{self.port}"],
+                    "serverList": [f"$HOST:{self.port_told}"],
                     "vBucketMap": [[0]] * VBUCKETS,
                 },
             }
