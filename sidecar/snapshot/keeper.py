@@ -81,7 +81,7 @@ class SnapshotKeeper:
             timeout_s = None if until_s is None else max(0.0, until_s - asyncio.get_running_loop().time())
             size = await writer.finish(self._header(keys), state, timeout_s)
         except TimeoutError:
-            self._end(writer, "given_up", "the disk was not done in time")
+            self._end(writer, "given_up", "the time that stopping may take is over")
         except OSError as error:
             self._end(writer, "failed", error.strerror or str(error))
         except asyncio.CancelledError:
@@ -103,7 +103,11 @@ class SnapshotKeeper:
     async def _fill(
         self, writer: SnapshotWriter, walk: SnapshotWalk, until_s: float | None, keys_left: Iterable[list[bytes]]
     ) -> int:
-        """Give the writer its frames; how many keys are in them."""
+        """Give the writer its frames; how many keys are in them.
+
+        Raises:
+            TimeoutError: there was no time for a single one.
+        """
         loop = asyncio.get_running_loop()
         slots, size, pause_s = (STEP_SLOTS, STEP_BYTES, PAUSE_S) if until_s is None else (CLEAN_SLOTS, CLEAN_BYTES, 0)
         most_keys = MOST_KEYS if until_s is None else None
@@ -113,7 +117,11 @@ class SnapshotKeeper:
             await asyncio.sleep(pause_s)
             while writer.waiting_bytes > MOST_WAITING_BYTES and not writer.has_ended:
                 await asyncio.sleep(PAUSE_S)
-            if writer.has_ended or (until_s is not None and loop.time() > until_s - CLOSING_S):
+            if until_s is not None and loop.time() > until_s - CLOSING_S:
+                if not walk.keys:
+                    raise TimeoutError
+                return walk.keys
+            if writer.has_ended:
                 return walk.keys
             if most_keys is not None and walk.keys >= most_keys:
                 return walk.keys

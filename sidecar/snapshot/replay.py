@@ -1,8 +1,9 @@
 """Reading a snapshot's keys again: hottest first, with what the origin has to spare, whether or not traffic comes."""
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -10,11 +11,13 @@ from typing import Protocol
 from sidecar.clock import Clock, ceil_tick
 from sidecar.memory import Store
 from sidecar.memory._restore import Frame, has_room, keys_to_read
+from sidecar.snapshot.errors import SnapshotRefused
 from sidecar.snapshot.reader import SnapshotFile
 from sidecar.snapshot.threads import in_thread
 from sidecar.snapshot_status import SnapshotStatus
 
-KEYS_PER_STEP = 64  # judged or sent in one step of the loop: a tenth of a millisecond
+KEYS_PER_STEP = 64  # judged in one step of the loop: a tenth of a millisecond at most
+READS_PER_STEP = 16  # sent: a fifth of one
 PAUSE_S = 0.001  # between two steps: hits have the rest
 NO_PLACE_S = 0.005  # after which spare concurrency is asked for again
 MOST_OUT = 1000  # reads asked for and not landed
@@ -56,7 +59,8 @@ class Replay:
         self._on_progress = on_progress
         self._waiting: deque[bytes] = deque()  # of the frame in hand
         self._again: deque[tuple[bytes, int]] = deque()  # failed: key and attempts so far
-        self._out = 0
+        self._out: set[bytes] = set()  # asked for and not landed
+        self._reading: asyncio.Future[bytes | None] | None = None
         self._failed_in_a_row = 0
 
     async def run(self) -> None:
@@ -74,27 +78,36 @@ class Replay:
         while (self._again or self._out) and has_room(self._store):
             await self._try_again()
 
-    def keys_left(self) -> Iterable[list[bytes]]:
-        """What was not done yet, for the next snapshot; reads the file."""
-        yield [*self._waiting, *(key for key, _ in self._again)]
-        for frame in self._frames:
-            yield Frame(frame).keys()
+    def keys_left(self) -> Iterator[list[bytes]]:
+        """What was not done when ``run`` was cancelled, for the next snapshot; reads the file."""
+        yield [*self._out, *self._waiting, *(key for key, _ in self._again)]
+        if self._reading is not None and not self._reading.done():  # the disk does not answer
+            return
+        with contextlib.suppress(SnapshotRefused, ValueError):
+            for frame in self._frames:
+                yield Frame(frame).keys()
 
     async def _next_frame(self) -> bytes | None:
-        return await in_thread(lambda: next(self._frames, None))
+        self._reading = in_thread(lambda: next(self._frames, None))
+        return await asyncio.shield(self._reading)
 
     async def _step(self) -> None:
         """Some keys of the frame: those that memory cannot answer leave for the origin."""
         self._store.set_time(ceil_tick(self._clock.now_ns()), self._clock.wall_ms())
         keys = list(islice(self._waiting, KEYS_PER_STEP))
-        missing = keys_to_read(self._store, keys)
-        for _ in keys:
+        missing = set(keys_to_read(self._store, keys))
+        sent = 0
+        for key in keys:
+            if key in missing:
+                await self._send(key, 1)
+                sent += 1
+            else:
+                self._status.keys["answered"] += 1
             self._waiting.popleft()
-        if len(missing) < len(keys):
-            self._status.keys["answered"] += len(keys) - len(missing)
-            self._on_progress()
-        for key in missing:
-            await self._send(key, 1)
+            if sent == READS_PER_STEP:
+                sent = 0
+                await asyncio.sleep(PAUSE_S)
+        self._on_progress()
         await asyncio.sleep(PAUSE_S)
 
     async def _send(self, key: bytes, attempt: int) -> None:
@@ -103,15 +116,15 @@ class Replay:
             await asyncio.sleep(NO_PLACE_S)
         if self._is_failing():
             await asyncio.sleep(FAILING_PAUSE_S)
-        while self._out >= MOST_OUT or not self._speculate(key, partial(self._landed, key, attempt)):
+        while len(self._out) >= MOST_OUT or not self._speculate(key, partial(self._landed, key, attempt)):
             await asyncio.sleep(NO_PLACE_S)
-        self._out += 1
+        self._out.add(key)
 
     def _is_failing(self) -> bool:
         return self._failed_in_a_row >= FAILING
 
     def _landed(self, key: bytes, attempt: int, kept: bool) -> None:
-        self._out -= 1
+        self._out.discard(key)
         if kept:
             self._failed_in_a_row = 0
             self._status.keys["replayed"] += 1

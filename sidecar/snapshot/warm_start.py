@@ -78,6 +78,10 @@ class WarmStart:
             self._refuse(refused)
         except TimeoutError:
             self._refuse(SnapshotRefused("unreadable", f"the disk did not answer within {TAKE_OVER_S:g} s"))
+        except Exception as error:  # a bug of ours: it costs warmth, not the start
+            self._store.clear()
+            self.status.found_keys = 0
+            _log.error("internal_error", exc_info=error)
 
     def serve(self) -> None:
         """Clients are served from now on: read keys again behind them, and write the next snapshots."""
@@ -94,7 +98,9 @@ class WarmStart:
             self._begin(self._keeper.write_again_and_again())
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(work))
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
 
     def _open(self) -> SnapshotFile | None:
         """The file, if there is one and it is of our origin and not too old. In a thread."""
@@ -169,6 +175,8 @@ class WarmStart:
             await self._replay.run()
         except (SnapshotRefused, ValueError) as error:
             self._refuse(error if isinstance(error, SnapshotRefused) else SnapshotRefused("corrupt", str(error)))
+        except Exception as error:  # a bug of ours: /readyz is not to wait for what will not come
+            _log.error("internal_error", exc_info=error)
         else:
             _log.info("snapshot_read_again", took_s=round(time.monotonic() - began_s, 3), **self.status.keys)
         self._replay = None
@@ -206,3 +214,9 @@ class WarmStart:
             await self._keeper.write_clean(until_s, self._replay.keys_left() if self._replay is not None else ())
         if self._file is not None:
             self._file.close()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """An exception that nobody expected."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("internal_error", exc_info=error)
