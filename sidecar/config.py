@@ -41,6 +41,7 @@ class Config:
     origin_password_file: str | None
     origin_certificate: str | None
     origin_key: str | None
+    origin_ca: str | None
     policy: str | None
     max_memory: int
     max_clients: int
@@ -69,14 +70,15 @@ class Config:
         """
         if urlsplit(self.origin).scheme not in ("couchbase", "couchbases"):
             return {}
-        password = self.origin_password
+        password: Secret | SecretFile | None = self.origin_password
         if self.origin_password_file is not None:
-            password = Secret(SecretFile(self.origin_password_file).reveal())
+            password = SecretFile(self.origin_password_file)
         given = {
             "username": self.origin_username,
             "password": password,
             "certificate": self.origin_certificate,
             "key": self.origin_key,
+            "ca": self.origin_ca,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -211,6 +211,11 @@ class Server:
                         _log.info("secret_changed", file=secret.path)
                 except SecretFileError as exc:
                     _log.error("secret_refused", error=str(exc))
+            try:
+                if self.origin.refresh_credentials():
+                    _log.info("origin_credentials_changed")
+            except (SecretFileError, OriginSetupError) as exc:
+                _log.error("origin_credentials_refused", error=str(exc))
 
         if watcher is not None:
             self._read_policy_again = partial(watcher.check, force=True)

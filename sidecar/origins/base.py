@@ -246,6 +246,14 @@ class Origin(ABC):
         """Whether a read of ``fields`` should ask for the whole document, which serves the next reads too."""
         return self.reads_whole
 
+    def refresh_credentials(self) -> bool:
+        """Look whether files of credentials changed, and go by the new ones; True: they did.
+
+        Raises:
+            SecretFileError, OriginSetupError: what they changed into cannot be used; the old ones stay.
+        """
+        return False
+
     async def start(self) -> None:
         """Open, or begin to connect in the background."""
 

@@ -28,14 +28,14 @@ from sidecar.origins.base import (
 )
 from sidecar.origins.couchbase_calls import CouchbaseCalls, DeadlinePassed
 from sidecar.origins.couchbase_connection import CouchbaseConnection
+from sidecar.origins.couchbase_credentials import CouchbaseCredentials
 from sidecar.origins.couchbase_documents import RawTranscoder, default_address
 from sidecar.origins.couchbase_reads import CouchbaseReads
 from sidecar.origins.couchbase_url import parse_couchbase_url
 from sidecar.origins.couchbase_writes import CouchbaseWrite
 from sidecar.origins.document import DtypeOf
-from sidecar.origins.errors import OriginSetupError
 from sidecar.resilience.deadline import Deadline
-from sidecar.secret import Secret
+from sidecar.secret import Secret, SecretFile
 
 _CLOSE_TIMEOUT_S = 1.0  # a native sidecar has 2 s to end in all
 _TIMED_OUT = Failed(Cause.TIMEOUT)
@@ -58,9 +58,10 @@ class CouchbaseOrigin(Origin):
         dtype_of: DtypeOf | None = None,
         documents: Callable[[bytes], DocumentAddress] | None = None,
         username: str | None = None,
-        password: Secret | None = None,
+        password: Secret | SecretFile | None = None,
         certificate: str | None = None,
         key: str | None = None,
+        ca: str | None = None,
         bootstrap_timeout_s: float = 10.0,
         longest_pause_s: float = 10.0,
     ) -> None:
@@ -73,7 +74,8 @@ class CouchbaseOrigin(Origin):
             documents: key -> where its document lives; None: the default collection, under the key itself.
             username: of a user who may read and write the bucket's documents.
             password: its password.
-            certificate, key: files of a client certificate; not taken yet.
+            certificate, key: files (PEM) of a client certificate, in place of a user.
+            ca: a file (PEM) of the authority that signed the cluster's certificates.
             bootstrap_timeout_s: how long one attempt to connect may take.
             longest_pause_s: between attempts; the first pauses are shorter.
 
@@ -81,18 +83,14 @@ class CouchbaseOrigin(Origin):
             OriginSetupError: the URL is not understood, or the credentials are not such as it takes.
         """
         parsed = parse_couchbase_url(url)
-        if certificate is not None or key is not None:
-            raise OriginSetupError("origin: client certificates are not supported yet, use a username and a password")
-        if not username or password is None:
-            raise OriginSetupError(
-                "origin: couchbase needs a user: set SIDECAR_ORIGIN_USERNAME, and SIDECAR_ORIGIN_PASSWORD or "
-                "SIDECAR_ORIGIN_PASSWORD_FILE"
-            )
+        self._credentials = CouchbaseCredentials(
+            tls=parsed.tls, username=username, password=password, certificate=certificate, key=key, ca=ca
+        )
         self._clock = clock
         self._dtype_of = dtype_of
         self._address_of = documents or default_address
         self._connection = CouchbaseConnection(
-            parsed, username, password, RawTranscoder(), bootstrap_timeout_s, longest_pause_s
+            parsed, self._credentials, RawTranscoder(), bootstrap_timeout_s, longest_pause_s
         )
         self._calls = CouchbaseCalls(clock)
         self._reads = CouchbaseReads(self._connection, clock, self._address_of)
@@ -101,6 +99,12 @@ class CouchbaseOrigin(Origin):
     def connected(self) -> bool:
         """The bucket was opened; from then on the SDK mends what breaks."""
         return self._connection.connected
+
+    def refresh_credentials(self) -> bool:
+        if not self._credentials.refresh():
+            return False
+        self._connection.renew()
+        return True
 
     async def start(self) -> None:
         self._connection.start()

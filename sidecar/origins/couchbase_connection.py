@@ -11,21 +11,22 @@ from datetime import timedelta
 from acouchbase.bucket import AsyncBucket
 from acouchbase.cluster import AsyncCluster
 from acouchbase.collection import AsyncCollection
-from couchbase.auth import PasswordAuthenticator
 from couchbase.exceptions import CouchbaseException, InvalidArgumentException
-from couchbase.options import ClusterOptions, ClusterTimeoutOptions
+from couchbase.options import ClusterOptions, ClusterTimeoutOptions, KnownConfigProfiles
 from couchbase.transcoder import Transcoder
 
 from sidecar.logs import logger
 from sidecar.origins.base import Cause, OriginTimeout, OriginUnavailable
+from sidecar.origins.couchbase_credentials import CouchbaseCredentials
 from sidecar.origins.couchbase_errors import cause_of
 from sidecar.origins.couchbase_probe import probe
 from sidecar.origins.couchbase_url import CouchbaseUrl
 from sidecar.origins.errors import OriginSetupError
-from sidecar.secret import Secret
 
 _FIRST_PAUSE_S = 0.25
 _PROBE_EVERY_S = 1.0
+_CAPELLA_BOOTSTRAP_S = 30.0  # over the internet, with DNS SRV and a TLS handshake a node
+_LET_GO_AFTER_S = 5.0  # of the connection that was replaced: longer than a call into it may take
 
 _log = logger("couchbase")
 
@@ -40,18 +41,16 @@ class CouchbaseConnection:
     def __init__(
         self,
         url: CouchbaseUrl,
-        username: str,
-        password: Secret,
+        credentials: CouchbaseCredentials,
         transcoder: Transcoder,
         bootstrap_timeout_s: float,
         longest_pause_s: float,
     ) -> None:
         self.cause: Cause | None = None
         self._url = url
-        self._username = username
-        self._password = password
+        self._credentials = credentials
         self._transcoder = transcoder
-        self._bootstrap_timeout_s = bootstrap_timeout_s
+        self._bootstrap_timeout_s = _CAPELLA_BOOTSTRAP_S if url.is_capella else bootstrap_timeout_s
         self._longest_pause_s = longest_pause_s
         self._cluster: AsyncCluster | None = None
         self._bucket: AsyncBucket | None = None
@@ -59,6 +58,8 @@ class CouchbaseConnection:
         self._changed = asyncio.Event()  # set, and replaced, whenever connected, cause or closed changes
         self._connecting: asyncio.Task[None] | None = None
         self._suspecting: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def start(self) -> None:
@@ -77,7 +78,7 @@ class CouchbaseConnection:
         """Let go of the cluster; calls still under way end at once, as cancelled. An attempt ends by itself."""
         self._closed = True
         self._tell(Cause.CLOSED)
-        for task in (self._connecting, self._suspecting):
+        for task in (self._connecting, self._suspecting, self._renewing):
             if task is not None:
                 task.cancel()
         cluster, self._cluster, self._bucket = self._cluster, None, None
@@ -129,8 +130,40 @@ class CouchbaseConnection:
         if self.connected and (self._suspecting is None or self._suspecting.done()):
             self._suspecting = asyncio.get_running_loop().create_task(self._find_cause())
 
+    def renew(self) -> None:
+        """The credentials changed: connect anew behind the connection in place, which serves until that has come up.
+
+        While there is none the next attempt takes them anyway.
+        """
+        if self._cluster is not None:
+            if self._renewing is not None:
+                self._renewing.cancel()
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _renew(self) -> None:
+        pause_s = min(_FIRST_PAUSE_S, self._longest_pause_s)
+        while True:
+            cluster = self._new_cluster()
+            bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
+            bootstrap.add_done_callback(_see_exception)
+            try:
+                bucket = await asyncio.shield(bootstrap)
+                break
+            except CouchbaseException as exc:
+                cause = await self._explain(exc.with_traceback(None))
+                _log.warning("new_credentials_refused", bucket=self._url.bucket, cause=cause.value)
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(pause_s * 2, self._longest_pause_s)
+        replaced, self._cluster, self._bucket = self._cluster, cluster, bucket
+        self._collections.clear()
+        _log.info("credentials_renewed", bucket=self._url.bucket)
+        if replaced is not None:
+            closing = asyncio.ensure_future(_close_later(replaced))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
     async def _find_cause(self) -> None:
-        cause = await probe(self._url.hosts)
+        cause = await self._probe()
         if self.connected:
             self.cause = cause
 
@@ -173,7 +206,7 @@ class CouchbaseConnection:
     async def _watch(self) -> None:
         """While the SDK keeps trying, tell early what a plain connection shows, so that nobody waits in vain."""
         while True:
-            cause = await probe(self._url.hosts)
+            cause = await self._probe()
             if cause is not None and not (cause is Cause.DNS and self._url.may_be_srv):
                 self._tell(cause)
             await asyncio.sleep(_PROBE_EVERY_S)
@@ -184,8 +217,11 @@ class CouchbaseConnection:
             return Cause.UNREACHABLE
         cause = cause_of(error)
         if cause is Cause.TIMEOUT:
-            return await probe(self._url.hosts) or Cause.TIMEOUT
+            return await self._probe() or Cause.TIMEOUT
         return cause
+
+    async def _probe(self) -> Cause | None:
+        return await probe(self._url.hosts, self._credentials.tls_context())
 
     def _tell(self, cause: Cause | None) -> None:
         if self._closed and cause is not Cause.CLOSED:
@@ -204,8 +240,8 @@ class CouchbaseConnection:
     def _options(self) -> ClusterOptions:
         """Tracing, metrics and telemetry of the SDK off: they cost more than the call itself."""
         timeouts = ClusterTimeoutOptions(bootstrap_timeout=timedelta(seconds=self._bootstrap_timeout_s))
-        return ClusterOptions(
-            PasswordAuthenticator(self._username, self._password.reveal().decode()),
+        options = ClusterOptions(
+            self._credentials.authenticator(),
             timeout_options=timeouts,
             transcoder=self._transcoder,
             enable_tracing=False,
@@ -214,6 +250,14 @@ class CouchbaseConnection:
             enable_app_telemetry=False,
             enable_mutation_tokens=False,
         )
+        if self._url.is_capella:
+            options.apply_profile(KnownConfigProfiles.WanDevelopment)
+        return options
+
+
+async def _close_later(cluster: AsyncCluster) -> None:
+    await asyncio.sleep(_LET_GO_AFTER_S)
+    await cluster.close()
 
 
 def _see_exception(task: asyncio.Task[AsyncBucket]) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from sidecar.origins.errors import OriginSetupError
 
 _PORTS = {"couchbase": 11210, "couchbases": 11207}
+_CAPELLA = ".cloud.couchbase.com"
 _EXPECTED = "couchbase[s]://HOST[,HOST...]/BUCKET"
 
 
@@ -17,6 +18,8 @@ class CouchbaseUrl(NamedTuple):
         connection_string: for the SDK: scheme, hosts and query options, without the bucket.
         hosts: (host, port) of each, the scheme's key-value port where none is given.
         bucket: the bucket's name.
+        tls: the scheme is couchbases.
+        is_capella: the hosts are Couchbase's own service, far away.
         may_be_srv: the one host may be a DNS SRV name, which needs no address of its own.
     """
 
@@ -24,6 +27,8 @@ class CouchbaseUrl(NamedTuple):
     hosts: tuple[tuple[str, int], ...]
     bucket: str
     may_be_srv: bool
+    tls: bool
+    is_capella: bool
 
 
 def parse_couchbase_url(url: str) -> CouchbaseUrl:
@@ -48,8 +53,10 @@ def parse_couchbase_url(url: str) -> CouchbaseUrl:
     hosts = tuple(_host(text, _PORTS[parts.scheme]) for text in parts.netloc.split(","))
     query = f"?{parts.query}" if parts.query else ""
     asks_srv = parse_qs(parts.query).get("enable_dns_srv", ["true"])[-1].lower() != "false"
+    tls = parts.scheme == "couchbases"
+    is_capella = all(host.endswith(_CAPELLA) for host, _ in hosts)
     single = len(hosts) == 1 and not _has_port(parts.netloc) and not _is_address(hosts[0][0])
-    return CouchbaseUrl(f"{parts.scheme}://{parts.netloc}{query}", hosts, bucket, asks_srv and single)
+    return CouchbaseUrl(f"{parts.scheme}://{parts.netloc}{query}", hosts, bucket, asks_srv and single, tls, is_capella)
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:

@@ -10,6 +10,7 @@ and a later ``start``, which takes the same port again.
 
 import asyncio
 import socket
+import ssl
 import struct
 import time
 from collections import Counter
@@ -49,6 +50,7 @@ class CouchbaseNode:
         self.connections: set[Connection] = set()
         self.hanging = False
         self.applying = False
+        self.tls: ssl.SSLContext | None = None  # set before ``start``; a client's certificate logs it in
         self._server: asyncio.Server | None = None
 
     @property
@@ -59,12 +61,14 @@ class CouchbaseNode:
     @property
     def url(self) -> str:
         """An origin URL for this node's bucket."""
-        return f"couchbase://127.0.0.1:{self.port}/{self.topology.bucket}"
+        scheme = "couchbase" if self.tls is None else "couchbases"
+        return f"{scheme}://127.0.0.1:{self.port}/{self.topology.bucket}"
 
     async def start(self) -> None:
         """Listen on a free port of loopback; after a ``stop`` on the same one again."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self.port)
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self.port, ssl=self.tls)
+        self.topology.service = "kv" if self.tls is None else "kvSSL"
         self.topology.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -106,6 +110,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        tls = transport.get_extra_info("ssl_object")
+        self._authenticated = tls is not None and bool(tls.getpeercert())
         self._node.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

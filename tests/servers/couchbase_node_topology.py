@@ -21,6 +21,7 @@ class Topology:
     bucket: str
     port: int = 0
     advertised_port: int = 0
+    service: str = "kv"  # kvSSL: the port speaks TLS
     collections: dict[str, int] = field(default_factory=lambda: {"_default._default": 0})
 
     def add_collection(self, scope: str, collection: str) -> None:
@@ -51,7 +52,7 @@ class Topology:
             "revEpoch": 1,
             "clusterUUID": "feature-sidecar-test",
             "clusterName": "wire-node",
-            "nodesExt": [{"services": {"kv": self.port_told}, "thisNode": True, "hostname": "$HOST"}],
+            "nodesExt": [{"services": {self.service: self.port_told}, "thisNode": True, "hostname": "$HOST"}],
             "clusterCapabilitiesVer": [1, 0],
             "clusterCapabilities": {},
         }

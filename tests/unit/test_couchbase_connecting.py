@@ -224,12 +224,6 @@ def test_missing_credentials_are_asked_for_by_name(credentials):
         open_origin("couchbase://db/features", clock=SystemClock(), **credentials)
 
 
-def test_a_client_certificate_is_refused_and_not_ignored():
-    """Who gives one must not end up logged in otherwise."""
-    with pytest.raises(OriginSetupError, match="client certificates are not supported yet"):
-        open_origin("couchbases://db/features", clock=SystemClock(), certificate="a.pem", key="a.key")
-
-
 async def test_failed_attempts_leave_no_threads_behind(node):
     """Each attempt has a thread of the SDK's; a sidecar with a wrong password must not gather them."""
     async with started_origin(node.url, password=Secret(b"wrong"), longest_pause_s=0.02) as origin:
