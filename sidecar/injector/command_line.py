@@ -99,6 +99,12 @@ def _add_injector(parser: argparse.ArgumentParser) -> None:
         default="admit",
         help="what becomes of pods that ask for the sidecar and cannot have it (default: %(default)s)",
     )
+    parser.add_argument(
+        "--shutdown-delay",
+        metavar="DURATION",
+        default="5s",
+        help="go on answering after SIGTERM, until the Service knows of it (default: %(default)s)",
+    )
     parser.add_argument("--log-level", metavar="LEVEL", choices=LEVELS, default="info", help="default: %(default)s")
     parser.add_argument("--log-format", metavar="FORMAT", choices=FORMATS, default="json", help="default: %(default)s")
     parser.add_argument("--service-account", metavar="DIR", help=argparse.SUPPRESS)  # tests
@@ -179,6 +185,7 @@ def _injector_config(arguments: argparse.Namespace) -> "InjectorConfig":
         tls_directory=arguments.tls_directory,
         exclude=tuple(arguments.exclude),
         deny=arguments.on_failure == "deny",
+        shutdown_delay_s=parse_duration(arguments.shutdown_delay) / 1000,
         service_account=Path(arguments.service_account) if arguments.service_account else SERVICE_ACCOUNT,
     )
 

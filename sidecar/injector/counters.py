@@ -25,7 +25,7 @@ class InjectorCounters:
         certificate_failures: attempts to read or renew the certificate that failed.
     """
 
-    admissions: dict[str, int] = field(default_factory=lambda: _zeros(*get_args(Outcome)))
+    admissions: dict[str, int] = field(default_factory=lambda: _zeros(*get_args(Outcome), "unreadable"))
     refusals: dict[str, int] = field(default_factory=lambda: _zeros(*REASONS))
     ignored: dict[str, int] = field(default_factory=lambda: _zeros(*get_args(ProblemKind)))
     events: dict[str, int] = field(default_factory=lambda: _zeros("sent", "failed", "repeated", "dropped"))

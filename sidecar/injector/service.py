@@ -45,6 +45,7 @@ class InjectorConfig:
         tls_directory: files to serve instead of an authority of its own.
         exclude: namespaces never injected, beside its own and Kubernetes'.
         deny: turn pods away that ask for the sidecar and cannot have it.
+        shutdown_delay_s: how long reviews are answered after SIGTERM: until the Service has no more of them for us.
         service_account: where the pod's account is mounted.
     """
 
@@ -58,6 +59,7 @@ class InjectorConfig:
     tls_directory: str | None
     exclude: tuple[str, ...]
     deny: bool
+    shutdown_delay_s: float = 5.0
     service_account: Path = SERVICE_ACCOUNT
 
 
@@ -127,6 +129,8 @@ class Injector:
                     await self._serve(self._tls)
                 await self._pause(LOOK_INTERVAL_S if "webhook" in self.ports else FIRST_INTERVAL_S)
             self._unready = "stopping"
+            _log.info("stopping", after_s=self._config.shutdown_delay_s)
+            await asyncio.sleep(self._config.shutdown_delay_s)
         finally:
             for task in tasks:
                 task.cancel()

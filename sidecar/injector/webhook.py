@@ -1,6 +1,7 @@
 """The webhook's HTTP: reviews over TLS on one port, probes and metrics on another."""
 
 import asyncio
+import contextlib
 import os
 import ssl
 import tempfile
@@ -19,6 +20,10 @@ from sidecar.logs import logger
 OPT_IN, OPT_OUT = "/inject", "/inject/by-default"
 # The API server takes objects of 3 MiB; a review holds one, escaped
 MAX_BODY_BYTES = 8 << 20
+# A pod is some 10 KiB. Of bodies above this only some are read at a time: decoded they take several times their size,
+# and whoever may create pods could otherwise fill the injector's memory
+LARGE_BODY_BYTES = 256 << 10
+LARGE_BODIES = 2
 READ_TIMEOUT_S = 2.0  # the webhook's own timeout: nobody waits for longer
 LINGER_S = 0.5  # how long the rest of a body that was refused is read, so that its sender sees the answer
 DRAIN_S = 5.0
@@ -40,6 +45,7 @@ class Webhook:
         self.rules = rules
         self._counters = counters
         self._tell = tell
+        self._large = asyncio.Semaphore(LARGE_BODIES)
 
     def application(self) -> web.Application:
         """The routes of the TLS port."""
@@ -50,20 +56,28 @@ class Webhook:
 
     def _handler(self, *, by_default: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
+            size = request.content_length
+            room = self._large if size is None or size > LARGE_BODY_BYTES else contextlib.nullcontext()
             try:
-                async with asyncio.timeout(READ_TIMEOUT_S):
-                    body = await request.read()
+                async with asyncio.timeout(READ_TIMEOUT_S), room:
+                    return self._answer(await request.read(), by_default)
             except TimeoutError:
-                return web.Response(status=408, text="the review did not arrive in time\n")
-            began = time.perf_counter()
-            try:
-                verdict = answer(orjson.loads(body), self.rules, by_default=by_default)
-            except (BadReview, orjson.JSONDecodeError) as exc:
-                return web.Response(status=400, text=f"{exc}\n")
-            self._record(verdict, time.perf_counter() - began)
-            return web.Response(body=orjson.dumps(verdict.response), content_type="application/json")
+                return self._unreadable(408, "the review did not arrive in time")
 
         return handle
+
+    def _answer(self, body: bytes, by_default: bool) -> web.Response:
+        began = time.perf_counter()
+        try:
+            verdict = answer(orjson.loads(body), self.rules, by_default=by_default)
+        except (BadReview, orjson.JSONDecodeError) as exc:
+            return self._unreadable(400, str(exc))
+        self._record(verdict, time.perf_counter() - began)
+        return web.Response(body=orjson.dumps(verdict.response), content_type="application/json")
+
+    def _unreadable(self, status: int, text: str) -> web.Response:
+        self._counters.admissions["unreadable"] += 1
+        return web.Response(status=status, text=f"{text}\n")
 
     def _record(self, verdict: Verdict, seconds: float) -> None:
         self._counters.count(verdict, seconds)

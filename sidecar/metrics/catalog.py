@@ -161,8 +161,8 @@ INJECTOR_CATALOG: tuple[Metric, ...] = (
         "injector_admissions_total",
         "counter",
         ("outcome",),
-        "Pods reviewed: injected, not_asked, present (there already), refused (asked and cannot be) or failed (a bug). "
-        "All but those of a denying injector are admitted.",
+        "Pods reviewed: injected, not_asked, present (there already), refused (asked and cannot be), failed (a bug) or "
+        "unreadable (no review). All but those of a denying injector are admitted.",
     ),
     Metric(
         "injector_refusals_total",

@@ -37,7 +37,10 @@ class InjectorProcess:
             "127.0.0.1:0",
             "--admin",
             "127.0.0.1:0",
+            "--shutdown-delay",
+            "0s",
         ]
+
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("KUBERNETES_")}
         process = await asyncio.create_subprocess_exec(
             *command,

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import signal
 import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -84,6 +85,20 @@ async def test_a_whole_life(cluster: FakeCluster, tmp_path: Path):
     finally:
         assert await injector.stop() == 0
     assert [line["event"] for line in injector.lines][-1] == "stopped"
+
+
+async def test_after_sigterm_it_answers_until_the_service_knows(cluster: FakeCluster):
+    """Unready at once, so that nothing more is sent to it; what is sent meanwhile is injected still."""
+    injector = await cluster.injector("--shutdown-delay", "10m")
+    try:
+        serving = await injector.until("serving")
+        injector.process.send_signal(signal.SIGTERM)
+        await injector.until("stopping")
+        assert (await injector.admin("/readyz", serving["admin"]))[0] == 503
+        assert "patch" in await ask(int(serving["listen"].rpartition(":")[2]), ca_bundle(cluster), pod())
+    finally:
+        injector.process.kill()
+        await injector.stop()
 
 
 async def test_two_replicas_serve_one_certificate(cluster: FakeCluster):
