@@ -1,6 +1,8 @@
 """All misses of one turn of the event loop, over all clients, leave as one ``fetch_many``.
 
-What finds no place at the origin stays gathered and leaves with a later turn's misses, in fewer and larger batches.
+What finds no room at the origin stays gathered and leaves with a later turn's misses, in fewer and larger batches: the
+most urgent first, the newest first while a queue stands. What cannot be answered in time any more, or waits in a queue
+that stands, or for an origin that is down, is given up: whoever waits for it is answered without the origin.
 """
 
 import asyncio
@@ -9,87 +11,186 @@ from collections.abc import Callable
 from sidecar.clock import Clock
 from sidecar.fetch.flight import Flight
 from sidecar.fetch.flight_queue import FlightQueue
+from sidecar.fetch.hedged_reads import Reads
+from sidecar.fetch.origin_guard import RETRYABLE, OriginGuard
+from sidecar.fetch.turn_clock import TurnClock
 from sidecar.metrics.miss_path import MissPathCounters
-from sidecar.origins.base import Absent, Cause, Failed, Found, Origin, OriginAnswer, OriginError, Read
+from sidecar.origins.base import Absent, Cause, Failed, Found, OriginAnswer, OriginError, Read
+from sidecar.resilience.backoff import ATTEMPTS, full_jitter_ns
 from sidecar.resilience.deadline import Deadline
-from sidecar.resilience.limiter import Limiter
+from sidecar.resilience.limiter import Kind
+from sidecar.resilience.overload import TARGET_NS
 from sidecar.resilience.priority import Priority
 
 LANDINGS_PER_STEP = 100  # so that a large batch does not hold the loop for more than about 1 ms
+SHED_PER_STEP = 50
+_MEAN_OF = 8  # batches: how long one takes just now
 
 
 class Batcher:
     """Sends flights in batches and hands each its answer.
 
     Args:
+        reads: the origin, or what hedges its reads.
+        max_reads: of one batch.
         leave_soon: has ``flush`` called at the end of the turn.
     """
 
     _depart: Callable[[Flight], bool]
     _land: Callable[[Flight, OriginAnswer], None]
+    _give_up: Callable[[Flight, Cause], None]
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
-        origin: Origin,
-        limiter: Limiter,
+        turn: TurnClock,
+        reads: Reads,
+        guard: OriginGuard,
         counters: MissPathCounters,
         leave_soon: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._origin = origin
-        self._limiter = limiter
+        self._turn = turn
+        self._reads = reads
+        self._guard = guard
+        self._limiter = guard.limiter
         self._counters = counters
         self._leave_soon = leave_soon
         self._queue = FlightQueue()
+        self._took_ns = 0.0  # a moving mean
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
-    def hand_to(self, depart: Callable[[Flight], bool], land: Callable[[Flight, OriginAnswer], None]) -> None:
+    def hand_to(
+        self,
+        depart: Callable[[Flight], bool],
+        land: Callable[[Flight, OriginAnswer], None],
+        give_up: Callable[[Flight, Cause], None],
+    ) -> None:
         """Who takes part in a flight's life.
 
         Args:
             depart: told of each flight at the moment it is sent; False: nobody wants it any more, it is left out.
-            land: given each flight's answer, Failed included, exactly once.
+            land: given each sent flight's answer, Failed included, exactly once.
+            give_up: given each flight that will not be sent, and why.
         """
         self._depart = depart
         self._land = land
+        self._give_up = give_up
 
     def add(self, flight: Flight) -> None:
         """Let ``flight`` leave with the next batch."""
-        self._queue.add(flight)
+        self._queue.add(flight, self._turn.now_ns())
         self._leave_soon()
 
     def promote(self, flight: Flight, priority: Priority) -> None:
         """``flight`` became more urgent."""
         self._queue.promote(flight, priority)
 
+    def is_idle(self) -> bool:
+        """Nothing waits to be sent."""
+        return not len(self._queue)
+
     def has_room_to_spare(self) -> bool:
-        """Whether what waits leaves with the next batch and few places at the origin are taken."""
-        return len(self._queue) < self._origin.max_reads_per_fetch and self._limiter.is_spare()
+        """Whether all that waits leaves with the next batch, and there is room for a read on a guess beside it."""
+        guard = self._guard
+        if guard.overload.is_on or not guard.breaker.is_closed:
+            return False
+        return self._limiter.room(Kind.READ, Priority.SPECULATIVE) > len(self._queue)
 
     def flush(self) -> None:
-        """Send what was gathered, as far as there are places."""
-        queue = self._queue
-        while queue and self._limiter.try_acquire():
-            batch: list[Flight] = []
-            for flight in queue.in_order():
-                if self._depart(flight):
-                    batch.append(flight)
-                    if len(batch) == self._origin.max_reads_per_fetch:
-                        break
-            if not batch:
-                self._limiter.release(True, 0)
-                break
-            task = self._loop.create_task(self._fetch(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        self._counters.waiting = len(queue)
+        """Send what was gathered, as far as there is room."""
+        queue, guard = self._queue, self._guard
+        if not len(queue):
+            if guard.overload.is_on:
+                guard.observe_queue(0, self._turn.now_ns())
+            return
+        now_ns = self._turn.now_ns()
+        if not guard.breaker.is_closed:
+            self._flush_while_down(now_ns)
+        else:
+            if guard.overload.is_on:
+                self._shed(now_ns)
+            while batch := self._gather(now_ns):
+                self._send(batch)
+            guard.observe_queue(queue.longest_wait_ns(Priority.DEMAND, now_ns), now_ns)
+        counters = self._counters
+        counters.waiting = len(queue)
+        counters.queues[: len(Priority)] = queue.lengths
 
-    async def _fetch(self, batch: list[Flight]) -> None:
-        """Ask the origin, give the place back, land every flight."""
-        begun_ns = self._clock.now_ns()
+    def _gather(self, now_ns: int) -> list[Flight]:
+        """A batch as large as there is room for."""
+        queue, limiter, max_reads = self._queue, self._limiter, self._reads.max_reads_per_fetch
+        newest = self._guard.overload.is_on
+        batch: list[Flight] = []
+        for priority in Priority:
+            if not queue.lengths[priority]:
+                continue
+            room = min(limiter.room(Kind.READ, priority), max_reads)
+            while len(batch) < room and (flight := queue.take(priority, newest)) is not None:
+                if self._is_too_late(flight, now_ns):
+                    self._counters.shed["deadline"] += 1
+                    self._give_up(flight, Cause.OVERLOADED)
+                elif self._depart(flight):
+                    batch.append(flight)
+        return batch
+
+    def _is_too_late(self, flight: Flight, now_ns: int) -> bool:
+        """Whether it waited so long that its answer would come after its deadline."""
+        if now_ns - flight.gathered_ns <= TARGET_NS or flight.refill:
+            return False
+        return flight.deadline.at_ns - now_ns < self._took_ns / 2
+
+    def _send(self, batch: list[Flight]) -> None:
+        under_way = self._limiter.acquire(Kind.READ, len(batch))
+        if not batch[0].attempts:
+            self._guard.retries.deposit(len(batch), self._turn.now_ns())
+        for flight in batch:
+            flight.attempts += 1
+        task = self._loop.create_task(self._fetch(batch, under_way))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Giving up
+
+    def _flush_while_down(self, now_ns: int) -> None:
+        """One flight tries the origin when it is time for that; the others are given up."""
+        queue, breaker = self._queue, self._guard.breaker
+        for _ in range(SHED_PER_STEP):
+            flight = next((flight for priority in Priority if (flight := queue.take(priority)) is not None), None)
+            if flight is None:
+                return
+            if breaker.is_due(now_ns):
+                if self._depart(flight):
+                    breaker.probing(now_ns)
+                    self._send([flight])
+            else:
+                self._counters.shed["breaker_open"] += 1
+                self._give_up(flight, self._guard.down_cause)
+        self._leave_soon()
+
+    def _shed(self, now_ns: int) -> None:
+        """Give up what waited longer than a batch takes, from the oldest on, and all that nobody waits for."""
+        patience_ns = max(2 * TARGET_NS, self._took_ns)
+        queue = self._queue
+        left = SHED_PER_STEP
+        for priority in reversed(Priority):
+            while queue.longest_wait_ns(priority, now_ns) > (0 if priority is Priority.SPECULATIVE else patience_ns):
+                if not left:
+                    self._leave_soon()
+                    return
+                left -= 1
+                flight = queue.take(priority)
+                assert flight is not None  # somebody waits
+                self._counters.shed["overload"] += 1
+                self._give_up(flight, Cause.OVERLOADED)
+
+    # The origin's answer
+
+    async def _fetch(self, batch: list[Flight], under_way: int) -> None:
+        """Ask the origin, give the room back, land every flight, or have it ask again."""
+        sent_ns = self._clock.now_ns()
         answers: list[OriginAnswer] | None = None
         outcome = "unavailable"
         failure = Failed(Cause.CLOSED)  # if we are cancelled: the process ends
@@ -103,26 +204,86 @@ class Batcher:
             failure = Failed(Cause.STORAGE)
             self._loop.call_exception_handler({"message": "the origin broke its contract", "exception": error})
         finally:
-            took_ns = self._clock.now_ns() - begun_ns
-            self._counters.in_flight -= 1
-            self._counters.batch("read", took_ns / 1e9)
-            self._limiter.release(answers is not None, took_ns)
-            if self._queue:
-                self._leave_soon()
+            now_ns = self._clock.now_ns()
+            took_ns = now_ns - sent_ns
+            counters, guard = self._counters, self._guard
+            counters.in_flight -= 1
+            counters.batch("read", took_ns / 1e9)
             if answers is None:
-                self._counters.request("read", outcome, len(batch))
+                self._limiter.release(Kind.READ, len(batch), under_way, False, took_ns, now_ns)
+                guard.judge_failed(failure.cause, sent_ns, now_ns)
+                counters.request("read", outcome, len(batch))
                 answers = [failure] * len(batch)
             else:
-                self._count(answers)
-            self._land_some(batch, answers, 0)
+                failed = self._count(answers)
+                self._took_ns += (took_ns - self._took_ns) / _MEAN_OF
+                self._limiter.release(Kind.READ, len(batch), under_way, failed is None, took_ns, now_ns)
+                guard.judge_answers(failed, sent_ns, now_ns)
+            if len(self._queue):
+                self._leave_soon()
+            self._land_or_repeat(batch, answers, now_ns)
 
     async def _ask(self, batch: list[Flight]) -> list[OriginAnswer]:
         reads = [Read(flight.key, None if flight.fields is None else tuple(flight.fields)) for flight in batch]
         deadline: Deadline = max(flight.deadline for flight in batch)
-        answers = await self._origin.fetch_many(reads, deadline)
+        answers = await self._reads.fetch_many(reads, deadline)
         if len(answers) != len(batch):
             raise ValueError(f"{len(answers)} answers to {len(batch)} reads")
         return answers
+
+    def _count(self, answers: list[OriginAnswer]) -> Failed | None:
+        """Count them; a Failed if all are."""
+        kinds = [type(answer) for answer in answers]
+        for kind, outcome in ((Found, "found"), (Absent, "absent"), (Failed, "failed")):
+            if number := kinds.count(kind):
+                self._counters.request("read", outcome, number)
+        first = answers[0]
+        return first if isinstance(first, Failed) and kinds.count(Failed) == len(kinds) else None
+
+    def _land_or_repeat(self, batch: list[Flight], answers: list[OriginAnswer], now_ns: int) -> None:
+        again = self._to_repeat(batch, answers, now_ns)
+        if again:
+            left = [pair for pair in zip(batch, answers, strict=True) if pair[0] not in again]
+            batch, answers = [flight for flight, _ in left], [answer for _, answer in left]
+        self._land_some(batch, answers, 0)
+
+    def _to_repeat(self, batch: list[Flight], answers: list[OriginAnswer], now_ns: int) -> dict[Flight, Failed]:
+        """Those that ask again, after a pause: somebody waits, there is time, and the budget pays for it."""
+        failed = [
+            (flight, answer)
+            for flight, answer in zip(batch, answers, strict=True)
+            if isinstance(answer, Failed) and answer.cause in RETRYABLE
+        ]
+        guard = self._guard
+        if not failed or not guard.breaker.is_closed:
+            return {}
+        attempts = batch[0].attempts
+        pause_ns = full_jitter_ns(attempts, guard.random)
+        enough_ns = pause_ns + self._took_ns
+        fit = [
+            (flight, answer)
+            for flight, answer in failed
+            if flight.priority is Priority.DEMAND
+            and flight.attempts < ATTEMPTS
+            and flight.deadline.at_ns - now_ns > enough_ns
+            and flight.is_wanted()
+        ]
+        granted = guard.retries.withdraw(len(fit), now_ns) if fit else 0
+        again = dict(fit[:granted])
+        if again:
+            self._loop.call_later(pause_ns / 1e9, self._repeat, again)
+        return again
+
+    def _repeat(self, failed: dict[Flight, Failed]) -> None:
+        """The pause is over: ask again as far as there is room, the others have failed."""
+        room = self._limiter.room(Kind.READ, Priority.DEMAND) if self._guard.breaker.is_closed else 0
+        again = [flight for flight in failed if flight.is_wanted()][:room]
+        for flight in again:
+            del failed[flight]
+        if again:
+            self._counters.retries["read"] += len(again)
+            self._send(again)
+        self._land_some(list(failed), list(failed.values()), 0)
 
     def _land_some(self, batch: list[Flight], answers: list[OriginAnswer], start: int) -> None:
         """Land a part of the batch; the rest in the next steps of the loop."""
@@ -134,9 +295,3 @@ class Batcher:
                 self._loop.call_exception_handler({"message": "an answer could not be kept", "exception": error})
         if end < len(batch):
             self._loop.call_soon(self._land_some, batch, answers, end)
-
-    def _count(self, answers: list[OriginAnswer]) -> None:
-        kinds = [type(answer) for answer in answers]
-        for kind, outcome in ((Found, "found"), (Absent, "absent"), (Failed, "failed")):
-            if number := kinds.count(kind):
-                self._counters.request("read", outcome, number)

@@ -175,6 +175,10 @@ class Coherence:
         self._store.set_busy(key, True)  # also beside another write: a fill of other fields may have come since
         return mark
 
+    def send_again(self, key: bytes) -> None:
+        """A write under way was not sent after all and is sent now: reads that left since it began are older."""
+        self._bump(key)
+
     def end_write(self, key: bytes, mark: Mark) -> bool:
         """A write ended, however. Whether what it wrote may be installed; ``show`` must follow."""
         self._bump(key)

@@ -1,6 +1,7 @@
 """What a waiter is told: the origin's answer, what memory may serve while the origin fails, or the error."""
 
 from asyncio import AbstractEventLoop
+from collections import deque
 from typing import NamedTuple
 
 from sidecar.fetch.answers import Answer, Unavailable
@@ -8,8 +9,10 @@ from sidecar.fetch.errors import unavailable_error
 from sidecar.fetch.flight import Flight, Waiter
 from sidecar.fetch.lookup_counter import MISS, LookupCounter
 from sidecar.fetch.memory_reads import MemoryReads
+from sidecar.fetch.memory_tier import Window
 from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.turn_clock import TurnClock
+from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import Cause
 
 PER_STEP = 100  # told in one step of the loop: each is a few microseconds, no step is to take 1 ms
@@ -32,7 +35,7 @@ class Reply(NamedTuple):
 class Delivery:
     """Makes replies, counts misses, and calls those who wait."""
 
-    __slots__ = ("_lookups", "_loop", "_memory", "_numbers", "_turn")
+    __slots__ = ("_backlog", "_counters", "_left", "_lookups", "_loop", "_memory", "_numbers", "_step", "_turn")
 
     def __init__(
         self,
@@ -41,21 +44,38 @@ class Delivery:
         memory: MemoryReads,
         numbers: PolicyNumbers,
         lookups: LookupCounter,
+        counters: MissPathCounters,
     ) -> None:
         self._loop = loop
         self._turn = turn
         self._memory = memory
         self._numbers = numbers
         self._lookups = lookups
+        self._counters = counters
+        self._backlog: deque[Reply] = deque()
+        self._left = PER_STEP
+        self._step = 0
 
     def without_origin(self, waiter: Waiter, cause: Cause) -> Answer:
         """What to say when the origin does not: what memory may still serve, nil by policy, or the error."""
         if not waiter.bypass:
-            answer = self._memory.while_failing(waiter.key, waiter.fields)
+            answer = self.stale(waiter, cause)
             if answer is not None:
                 return answer
+            answer = self._memory.nil_where_missing(waiter.key, waiter.fields)
+            if answer is not None:
+                self._counters.answered_without_origin("nil", _why(cause))
+                return answer
         self._count_miss(waiter)
+        self._counters.answered_without_origin("error", _why(cause))
         return Unavailable(unavailable_error(cause, waiter.deadline.budget_ms), cause)
+
+    def stale(self, waiter: Waiter, cause: Cause) -> Answer | None:
+        """What memory may serve while the origin fails; None: not all that is asked is within its stale-if-error."""
+        answer = self._memory.answer(waiter.key, waiter.fields, Window.ERROR)
+        if answer is not None:
+            self._counters.answered_without_origin("stale", _why(cause))
+        return answer
 
     def tell(self, waiter: Waiter, answer: Answer | Cause, is_miss: bool = False) -> None:
         """Tell one, unless it was told already; one who raises costs the others nothing."""
@@ -78,21 +98,31 @@ class Delivery:
         for then in watchers or ():
             self._loop.call_soon(then, kept)
 
-    def deliver(self, replies: list[Reply], start: int = 0) -> None:
-        """Tell everybody, a crowd in several steps.
+    def deliver(self, replies: list[Reply]) -> None:
+        """Tell everybody, a crowd in several steps of the loop.
 
         Who is told later than others of the same flight began to wait no later than they: an answer that is newer by
         then does not make this one wrong.
         """
-        end = start + PER_STEP
-        for reply in replies[start:end] if end < len(replies) or start else replies:
+        step = self._turn.number
+        if step != self._step:
+            self._step, self._left = step, PER_STEP
+        if self._backlog or len(replies) > self._left:
+            if not self._backlog:
+                self._loop.call_soon(self._go_on)
+            self._backlog.extend(replies)
+            return
+        self._left -= len(replies)
+        for reply in replies:
             self.tell(*reply)
-        if end < len(replies):
-            self._loop.call_soon(self._go_on, replies, end)
 
-    def _go_on(self, replies: list[Reply], start: int) -> None:
+    def _go_on(self) -> None:
         self._turn.now_ns()  # memory may be asked
-        self.deliver(replies, start)
+        backlog = self._backlog
+        for _ in range(min(PER_STEP, len(backlog))):
+            self.tell(*backlog.popleft())
+        if backlog:
+            self._loop.call_soon(self._go_on)
 
     def _count_miss(self, waiter: Waiter) -> None:
         """One for each entry: a field, a string, or a whole row."""
@@ -105,3 +135,8 @@ class Delivery:
         else:
             for view, entries in self._numbers.views(waiter.key, fields).items():
                 self._lookups.add_lookup(view, MISS, entries)
+
+
+def _why(cause: Cause) -> str:
+    """As the error text begins."""
+    return cause.value if cause is Cause.TIMEOUT or cause is Cause.OVERLOADED else "unavailable"

@@ -50,13 +50,16 @@ class Flight(Fill):
         refill: wanted for memory's sake, whether or not anybody waits.
         urgent: not to be held back again.
         priority: that of the most urgent who want it.
-        queued: waits to be sent.
+        queued: waits to be sent, since ``gathered_ns``.
+        attempts: how often it was sent.
         watchers: told once whether memory kept its answer; None: nobody asked.
     """
 
     __slots__ = (
+        "attempts",
         "deadline",
         "fields",
+        "gathered_ns",
         "held",
         "priority",
         "queued",
@@ -86,6 +89,8 @@ class Flight(Fill):
         self.urgent = False
         self.priority = priority
         self.queued = False
+        self.gathered_ns = 0
+        self.attempts = 0
         self.watchers: list[Callable[[bool], None]] | None = None
 
     def covers(self, fields: tuple[bytes, ...] | None) -> bool:

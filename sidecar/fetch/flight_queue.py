@@ -1,7 +1,6 @@
 """Flights that wait to be sent: one line for each priority."""
 
 from collections import deque
-from collections.abc import Iterator
 
 from sidecar.fetch.flight import Flight
 from sidecar.resilience.priority import Priority
@@ -25,9 +24,10 @@ class FlightQueue:
     def __len__(self) -> int:
         return sum(self.lengths)
 
-    def add(self, flight: Flight) -> None:
+    def add(self, flight: Flight, now_ns: int) -> None:
         """``flight`` waits from now on."""
         flight.queued = True
+        flight.gathered_ns = now_ns
         self._lines[flight.priority].append(flight)
         self.lengths[flight.priority] += 1
 
@@ -39,21 +39,23 @@ class FlightQueue:
             self.lengths[priority] += 1
         flight.priority = priority
 
-    def take(self, priority: Priority) -> Flight | None:
-        """The first of a line; None: it is empty."""
+    def take(self, priority: Priority, newest: bool = False) -> Flight | None:
+        """The first of a line, or the ``newest``; None: it is empty."""
         line = self._lines[priority]
         while line:
-            flight = line.popleft()
+            flight = line.pop() if newest else line.popleft()
             if flight.queued and flight.priority == priority:
                 flight.queued = False
                 self.lengths[priority] -= 1
                 return flight
         return None
 
-    def in_order(self) -> Iterator[Flight]:
-        """Take flights, the most urgent first."""
-        for priority in Priority:
-            while self.lengths[priority]:
-                flight = self.take(priority)
-                if flight is not None:
-                    yield flight
+    def longest_wait_ns(self, priority: Priority, now_ns: int) -> int:
+        """How long the first of a line has waited, at least 1; 0: it is empty."""
+        line = self._lines[priority]
+        while line:
+            flight = line[0]
+            if flight.queued and flight.priority == priority:
+                return max(1, now_ns - flight.gathered_ns)
+            line.popleft()
+        return 0

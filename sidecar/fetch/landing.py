@@ -79,6 +79,17 @@ class Landing:
             replies += self.release(held)
         self._delivery.deliver(replies)
 
+    def give_up(self, flight: Flight, cause: Cause) -> None:
+        """``flight`` will not be sent; that says nothing of its row."""
+        self._singleflight.cancel(flight)
+        if flight.refill:
+            backoff_ns = self._numbers.row(flight.key).read_error_backoff_ms * 1_000_000
+            self._revalidation.failed(flight.key, self._turn.now_ns() + backoff_ns)
+        waiters, flight.waiters = flight.waiters, []
+        if flight.watchers is not None:
+            self._delivery.tell_watchers(flight, False)
+        self._delivery.deliver([Reply(waiter, cause) for waiter in waiters])
+
     def note_failure(self, key: bytes, cause: Cause) -> int:
         """A read of ``key`` failed; when the next may try."""
         retry_at_ns = self._turn.now_ns() + self._numbers.row(key).read_error_backoff_ms * 1_000_000

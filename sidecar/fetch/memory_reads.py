@@ -29,15 +29,8 @@ class MemoryReads:
             return None
         return self._store.lookup_counted(key, fields, window, self._reserved(key))
 
-    def while_failing(self, key: bytes, fields: tuple[bytes, ...] | None) -> Found | Absent | None:
-        """What may be served while the origin fails; None: only an error.
-
-        Entries within their stale-if-error window; where some are missing and the policy says nil for all of those,
-        the others and nil.
-        """
-        answer = self.answer(key, fields, Window.ERROR)
-        if answer is not None:
-            return answer
+    def nil_where_missing(self, key: bytes, fields: tuple[bytes, ...] | None) -> Found | Absent | None:
+        """What is usable while the origin fails, and nil for the rest; None: the policy has an error for that."""
         if fields is None:
             return ABSENT if self._numbers.nil_if_unavailable(key, None) else None
         some = self._some(key, fields)

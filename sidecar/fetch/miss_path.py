@@ -1,6 +1,7 @@
 """Puts the parts of the miss path together."""
 
 import asyncio
+from random import Random
 from typing import NamedTuple
 
 from sidecar.clock import Clock
@@ -8,6 +9,7 @@ from sidecar.fetch.coherence import STRIPES, Coherence
 from sidecar.fetch.departure import Departure
 from sidecar.fetch.lookup_counter import LookupCounter
 from sidecar.fetch.memory_tier import MemoryTier
+from sidecar.fetch.origin_guard import OriginGuard
 from sidecar.fetch.policy_numbers import PolicyHolder, PolicyNumbers
 from sidecar.fetch.quarantine import Quarantine
 from sidecar.fetch.read_through import ReadThrough
@@ -15,10 +17,10 @@ from sidecar.fetch.turn_clock import TurnClock
 from sidecar.fetch.writes import Writes
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import Origin
-from sidecar.resilience.limiter import BoundedLimiter, Limiter
+from sidecar.resilience.limiter import Limiter
+from sidecar.resilience.retry_budget import RetryBudget
 
 MAX_WAITING = 10_000  # rows, and writes, that wait for a place; beyond, OVERLOADED: at 1,000 a batch, ten batches
-BATCHES_AT_ONCE = 64  # of up to 1,000 documents each; a batch that hangs holds its place until its deadline
 
 
 class MissPath(NamedTuple):
@@ -29,6 +31,7 @@ class MissPath(NamedTuple):
     coherence: Coherence
     quarantine: Quarantine
     departure: Departure
+    guard: OriginGuard
 
 
 def build_miss_path(
@@ -39,16 +42,25 @@ def build_miss_path(
     policy: PolicyHolder,
     lookups: LookupCounter,
     counters: MissPathCounters,
-    read_limiter: Limiter | None = None,
-    write_limiter: Limiter | None = None,
+    limiter: Limiter | None = None,
+    retries: RetryBudget | None = None,
+    random: Random | None = None,
     stripes: int = STRIPES,
     max_waiting: int = MAX_WAITING,
 ) -> MissPath:
-    """Reads and writes over one store and one origin."""
+    """Reads and writes over one store and one origin.
+
+    Args:
+        limiter, retries: others than the usual.
+        random: for jitter.
+        stripes: generations of keys.
+        max_waiting: rows, and writes, that may wait.
+    """
     coherence = Coherence(store, stripes)
     turn = TurnClock(loop, clock, store)
     numbers = PolicyNumbers(policy)
     departure = Departure(loop)
+    guard = OriginGuard(loop, clock, counters, departure.soon, limiter, retries, origin.supports_hedging, random)
     reads = ReadThrough(
         loop,
         clock,
@@ -57,7 +69,7 @@ def build_miss_path(
         origin,
         numbers,
         coherence,
-        read_limiter or BoundedLimiter(BATCHES_AT_ONCE),
+        guard,
         lookups,
         counters,
         departure.soon,
@@ -79,11 +91,11 @@ def build_miss_path(
         numbers,
         coherence,
         quarantine,
-        write_limiter or BoundedLimiter(BATCHES_AT_ONCE),
+        guard,
         counters,
         departure.soon,
         reads.write_ended,
         max_waiting,
     )
     departure.of(writes.flush, reads.flush)
-    return MissPath(reads, writes, coherence, quarantine, departure)
+    return MissPath(reads, writes, coherence, quarantine, departure, guard)

@@ -15,11 +15,13 @@ from sidecar.fetch.coherence import Coherence
 from sidecar.fetch.delivery import Delivery
 from sidecar.fetch.failing_rows import FailingRows
 from sidecar.fetch.flight import Waiter
+from sidecar.fetch.hedged_reads import HedgedReads, Reads
 from sidecar.fetch.invalidation import Invalidation
 from sidecar.fetch.landing import Landing
 from sidecar.fetch.lookup_counter import LookupCounter
 from sidecar.fetch.memory_reads import MemoryReads
 from sidecar.fetch.memory_tier import MemoryTier, Window
+from sidecar.fetch.origin_guard import OriginGuard
 from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.revalidation import Revalidation
 from sidecar.fetch.singleflight import Singleflight
@@ -28,7 +30,6 @@ from sidecar.fetch.turn_clock import TurnClock
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import Cause, Origin
 from sidecar.resilience.deadline import Deadline
-from sidecar.resilience.limiter import Limiter
 
 Fields = tuple[bytes, ...] | None
 
@@ -38,7 +39,7 @@ class ReadThrough:
 
     Args:
         lookups: the counters of lookups_total; this side counts the misses.
-        limiter: places at the origin, one a batch.
+        guard: the control loops of the origin.
         leave_soon: has ``flush`` called at the end of the turn.
         max_waiting: rows that may wait to be asked for; beyond, OVERLOADED.
     """
@@ -52,7 +53,7 @@ class ReadThrough:
         origin: Origin,
         numbers: PolicyNumbers,
         coherence: Coherence,
-        limiter: Limiter,
+        guard: OriginGuard,
         lookups: LookupCounter,
         counters: MissPathCounters,
         leave_soon: Callable[[], None],
@@ -66,13 +67,18 @@ class ReadThrough:
         self._counters = counters
         self._numbers = numbers
         self._memory = MemoryReads(store, coherence, numbers)
-        self._delivery = Delivery(loop, turn, self._memory, numbers, lookups)
+        self._delivery = Delivery(loop, turn, self._memory, numbers, lookups, counters)
         self._failing = FailingRows()
-        self._batcher = batcher = Batcher(loop, clock, origin, limiter, counters, leave_soon)
+        self._guard = guard
+        self._breaker = guard.breaker
+        reads: Reads = origin
+        if guard.hedging is not None:
+            reads = HedgedReads(loop, clock, origin, guard.hedging, guard, counters)
+        self._batcher = batcher = Batcher(loop, clock, turn, reads, guard, counters, leave_soon)
         self._singleflight = singleflight = Singleflight(
             loop, clock, turn, coherence, batcher.add, batcher.promote, max_waiting
         )
-        self._revalidation = Revalidation(loop, clock, turn, store, numbers, singleflight, self._failing)
+        self._revalidation = Revalidation(loop, clock, turn, store, numbers, singleflight, self._failing, guard)
         self._landing = Landing(
             turn,
             store,
@@ -85,7 +91,7 @@ class ReadThrough:
             self._delivery,
             counters,
         )
-        batcher.hand_to(singleflight.depart, self._landing.land)
+        batcher.hand_to(singleflight.depart, self._landing.land, self._landing.give_up)
         self._deadlines: Alarms[Waiter] = Alarms(loop, clock, self._on_deadline, _is_answered)
         invalidation = Invalidation(loop, store, coherence)
         self.invalidate = invalidation.invalidate
@@ -153,10 +159,15 @@ class ReadThrough:
             if answer is not None:
                 self._delivery.tell(waiter, answer)
                 return
+        if not self._breaker.is_closed and not (self._batcher.is_idle() and self._breaker.is_due(self._turn.now_ns())):
+            self._counters.shed["breaker_open"] += 1
+            self._delivery.tell(waiter, self._guard.down_cause)
+            return
         flight = self._singleflight.shared_by(waiter)
         if flight is not None:
             self._counters.joined += 1
         elif self._singleflight.is_full():
+            self._counters.shed["queue_full"] += 1
             self._delivery.tell(waiter, Cause.OVERLOADED)
             return
         else:
@@ -220,7 +231,7 @@ class ReadThrough:
         if self._turn.now_ns() < retry_at_ns:
             return self._delivery.without_origin(waiter, cause)
         if self._singleflight.is_tried(waiter.key):
-            return self._memory.answer(waiter.key, waiter.fields, Window.ERROR)
+            return self._delivery.stale(waiter, cause)
         return None
 
     def _on_deadline(self, waiter: Waiter) -> None:

@@ -7,6 +7,7 @@ from sidecar.clock import Clock
 from sidecar.fetch.alarms import Alarms
 from sidecar.fetch.failing_rows import FailingRows
 from sidecar.fetch.memory_tier import MemoryTier
+from sidecar.fetch.origin_guard import OriginGuard
 from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.singleflight import Singleflight
 from sidecar.fetch.turn_clock import TurnClock
@@ -16,7 +17,7 @@ from sidecar.resilience.priority import Priority
 class Revalidation:
     """Begins refills, and lets memory hand out the next one when one came to nothing."""
 
-    __slots__ = ("_failing", "_numbers", "_refreshable", "_singleflight", "_store", "_turn")
+    __slots__ = ("_failing", "_guard", "_numbers", "_refreshable", "_singleflight", "_store", "_turn")
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class Revalidation:
         numbers: PolicyNumbers,
         singleflight: Singleflight,
         failing: FailingRows,
+        guard: OriginGuard,
     ) -> None:
         self._turn = turn
         self._store = store
         self._numbers = numbers
         self._singleflight = singleflight
         self._failing = failing
+        self._guard = guard
         self._refreshable: Alarms[bytes] = Alarms(loop, clock, store.clear_refreshing)
 
     def revalidate(self, keys: Iterable[bytes]) -> None:
@@ -47,6 +50,10 @@ class Revalidation:
 
     def refill(self, key: bytes) -> None:
         """Read the row for memory's sake. Where too much waits already it is left out."""
+        if self._guard.is_down:
+            numbers = self._numbers.row(key)
+            self.failed(key, self._turn.now_ns() + numbers.read_error_backoff_ms * 1_000_000)
+            return
         if self._singleflight.is_full():
             self.came_to_nothing(key)
             return

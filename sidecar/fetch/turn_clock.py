@@ -12,14 +12,18 @@ class TurnClock:
 
     Requests of one turn so share their deadlines, and look-ups of the Python side see the time of their own turn,
     not that of the poller's last one.
+
+    Attributes:
+        number: of the turn: another one, another number.
     """
 
-    __slots__ = ("_clock", "_deadlines", "_loop", "_now_ns", "_store")
+    __slots__ = ("_clock", "_deadlines", "_loop", "_now_ns", "_store", "number")
 
     def __init__(self, loop: AbstractEventLoop, clock: Clock, store: MemoryTier) -> None:
         self._loop = loop
         self._clock = clock
         self._store = store
+        self.number = 0
         self._now_ns = 0  # 0: not read in this turn
         self._deadlines: dict[int, Deadline] = {}
 
@@ -42,4 +46,5 @@ class TurnClock:
 
     def _forget(self) -> None:
         self._now_ns = 0
+        self.number += 1
         self._deadlines.clear()

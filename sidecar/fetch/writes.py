@@ -15,9 +15,11 @@ from sidecar.clock import Clock, floor_tick
 from sidecar.fetch.alarms import Alarms
 from sidecar.fetch.coherence import Coherence, Mark
 from sidecar.fetch.memory_tier import MemoryTier
+from sidecar.fetch.origin_guard import OriginGuard
 from sidecar.fetch.policy_numbers import PolicyNumbers
 from sidecar.fetch.quarantine import Quarantine
 from sidecar.fetch.turn_clock import TurnClock
+from sidecar.fetch.write_calls import WriteCalls
 from sidecar.fetch.written import reserved_by, show_written
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import (
@@ -25,18 +27,17 @@ from sidecar.origins.base import (
     Applied,
     Cause,
     Origin,
-    OriginTimeout,
-    OriginUnavailable,
     Refusal,
     Refused,
-    Unknown,
     Write,
     WriteAnswer,
 )
 from sidecar.resilience.deadline import Deadline
-from sidecar.resilience.limiter import Limiter
+from sidecar.resilience.limiter import Kind
+from sidecar.resilience.priority import Priority
 
 MAX_WRITES_PER_BATCH = 1000  # as many as an origin's reads per fetch
+REFUSED_PER_STEP = 50  # each is a few microseconds: no step of the loop is to take 1 ms
 
 Then = Callable[[WriteAnswer], None]
 
@@ -68,7 +69,7 @@ class Writes:
     Args:
         leave_soon: has ``flush`` called at the end of the turn.
         write_ended: told of each key when a write of it has ended and memory shows it.
-        limiter: places at the origin, one a batch.
+        guard: the control loops of the origin.
         max_waiting: writes that may wait to be sent; beyond, OVERLOADED.
     """
 
@@ -82,7 +83,7 @@ class Writes:
         numbers: PolicyNumbers,
         coherence: Coherence,
         quarantine: Quarantine,
-        limiter: Limiter,
+        guard: OriginGuard,
         counters: MissPathCounters,
         leave_soon: Callable[[], None],
         write_ended: Callable[[bytes], None],
@@ -92,11 +93,13 @@ class Writes:
         self._clock = clock
         self._turn = turn
         self._store = store
-        self._origin = origin
         self._numbers = numbers
         self._coherence = coherence
         self._quarantine = quarantine
-        self._limiter = limiter
+        self._guard = guard
+        self._limiter = guard.limiter
+        self._breaker = guard.breaker
+        self._calls = WriteCalls(loop, clock, origin, guard, counters, coherence.send_again)
         self._counters = counters
         self._leave_soon = leave_soon
         self._write_ended = write_ended
@@ -119,7 +122,12 @@ class Writes:
         if deadline is None:
             deadline = self._turn.deadline(self._numbers.row(write.key).write_deadline_ms)
         if self._waiting >= self._max_waiting:
+            self._counters.shed["queue_full"] += 1
             self._tell(then, Refused(Refusal.NOT_SENT, Cause.OVERLOADED))
+            return
+        if not self._breaker.is_closed and (self._waiting or not self._breaker.is_due(self._turn.now_ns())):
+            self._counters.shed["breaker_open"] += 1
+            self._tell(then, Refused(Refusal.NOT_SENT, self._guard.down_cause))
             return
         submitted = _Submitted(write, then, deadline)
         self._waiting += 1
@@ -159,21 +167,41 @@ class Writes:
         submitted.mark = self._coherence.begin_write(write.key, reserved_by(write))
 
     def flush(self) -> None:
-        """The turn is over: all its writes leave as one batch, as far as there are places."""
-        while self._queue and self._limiter.try_acquire():
-            batch = self._take_batch()
-            if not batch:
-                self._limiter.release(True, 0)
-                continue
-            task = self._loop.create_task(self._apply(batch))
+        """The turn is over: all its writes leave as one batch, as far as there is room."""
+        queue = self._queue
+        if queue and not self._breaker.is_closed:
+            self._flush_while_down()
+        while queue and (room := self._limiter.room(Kind.WRITE, Priority.DEMAND)) and self._breaker.is_closed:
+            self._send(self._take_batch(min(room, MAX_WRITES_PER_BATCH)))
+        self._counters.queues[-1] = len(queue)
+
+    def _send(self, batch: list[_Submitted]) -> None:
+        if batch:
+            task = self._loop.create_task(self._apply(batch, self._limiter.acquire(Kind.WRITE, len(batch))))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _take_batch(self) -> list[_Submitted]:
-        """The writes that may leave now. Those whose key is in the air already wait behind it."""
+    def _flush_while_down(self) -> None:
+        """One write tries the origin when it is time for that; the others are refused, some in each step."""
+        now_ns = self._turn.now_ns()
+        if self._breaker.is_due(now_ns):
+            batch = self._take_batch(1)
+            if batch:
+                self._breaker.probing(now_ns)
+                self._send(batch)
+        for _ in range(min(REFUSED_PER_STEP, len(self._queue))):
+            submitted = self._queue.popleft()
+            if submitted.then is not None:
+                self._counters.shed["breaker_open"] += 1
+                self._refuse(submitted, self._guard.down_cause)
+        if self._queue:
+            self._leave_soon()
+
+    def _take_batch(self, room: int) -> list[_Submitted]:
+        """The first writes that may leave now. Those whose key is in the air already wait behind it."""
         batch: list[_Submitted] = []
         queue, in_the_air = self._queue, self._in_the_air
-        while queue and len(batch) < MAX_WRITES_PER_BATCH:
+        while queue and len(batch) < room:
             submitted = queue.popleft()
             if submitted.then is None:  # its deadline passed before it could be sent
                 continue
@@ -189,37 +217,20 @@ class Writes:
         self._waiting -= len(batch)
         return batch
 
-    async def _apply(self, batch: list[_Submitted]) -> None:
+    async def _apply(self, batch: list[_Submitted], under_way: int) -> None:
         """Hand a batch to the origin, then settle every write of it."""
         sent_ns = self._clock.now_ns()
         answers: list[WriteAnswer] = [UNKNOWN] * len(batch)  # also if we are cancelled: the process ends
-        self._counters.in_flight += 1
         try:
-            answers = await self._ask(batch)
-        except OriginUnavailable as error:
-            answers = [Refused(Refusal.NOT_SENT, error.cause)] * len(batch)
-        except OriginTimeout:
-            pass
-        except Exception as error:
-            self._loop.call_exception_handler({"message": "the origin broke its contract", "exception": error})
+            answers = await self._calls.apply(
+                [submitted.write for submitted in batch], [submitted.deadline for submitted in batch], under_way
+            )
         finally:
-            took_ns = self._clock.now_ns() - sent_ns
-            self._counters.in_flight -= 1
-            self._counters.batch("write", took_ns / 1e9)
-            self._limiter.release(not any(type(answer) is Unknown for answer in answers), took_ns)
             self._settle(batch, answers, floor_tick(sent_ns))
-
-    async def _ask(self, batch: list[_Submitted]) -> list[WriteAnswer]:
-        deadline = max(submitted.deadline for submitted in batch)
-        answers = await self._origin.write_many([submitted.write for submitted in batch], deadline)
-        if len(answers) != len(batch):
-            raise ValueError(f"{len(answers)} answers to {len(batch)} writes")
-        return answers
 
     def _settle(self, batch: list[_Submitted], answers: list[WriteAnswer], sent_tick: int) -> None:
         """Bring memory up to date, send what waited behind, then tell those who wait."""
         self._turn.now_ns()
-        self._count(answers)
         for submitted, answer in zip(batch, answers, strict=True):
             try:
                 self._show(submitted, answer, sent_tick)
@@ -259,27 +270,28 @@ class Writes:
             self._quarantine.add(key, submitted.deadline.budget_ms)
         self._coherence.show(key)
 
-    def _count(self, answers: list[WriteAnswer]) -> None:
-        kinds = [answer.__class__ for answer in answers]
-        for kind, outcome in ((Applied, "applied"), (Refused, "refused"), (Unknown, "unknown")):
-            if number := kinds.count(kind):
-                self._counters.request("write", outcome, number)
-
     def _on_deadline(self, submitted: _Submitted) -> None:
         """Time is up: not sent is certain; in the air is unknown, and its mark stays until the origin is done."""
-        then, submitted.then = submitted.then, None
+        then = submitted.then
         if then is None:
             return
         if submitted.in_the_air:
+            submitted.then = None
             self._tell(then, UNKNOWN)
-            return
+        else:
+            self._refuse(submitted, Cause.TIMEOUT)
+
+    def _refuse(self, submitted: _Submitted, cause: Cause) -> None:
+        """It was not sent, and will not be."""
+        then, submitted.then = submitted.then, None
+        assert then is not None  # it was not answered
         del submitted.write
         self._waiting -= 1
         key, mark = submitted.key, submitted.mark
         if mark is not None:
             self._coherence.end_write(key, mark)
             self._coherence.show(key)
-        self._tell(then, Refused(Refusal.NOT_SENT, Cause.TIMEOUT))
+        self._tell(then, Refused(Refusal.NOT_SENT, cause))
         if mark is not None:
             self._write_ended(key)
 

@@ -69,6 +69,45 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric("origin_in_flight", "gauge", ("origin",), "Round trips under way."),
     Metric("origin_waiting", "gauge", ("origin",), "Requests that wait for a place at the origin."),
+    Metric("origin_limit", "gauge", ("origin",), "Documents that the origin may be asked for at once (adaptive)."),
+    Metric("origin_documents_in_flight", "gauge", ("origin",), "Documents that the origin is asked for now."),
+    Metric(
+        "origin_queue_length",
+        "gauge",
+        ("origin", "priority"),
+        "What waits for a place at the origin: reads by priority (demand, revalidation, speculative), and writes.",
+    ),
+    Metric(
+        "shed_total",
+        "counter",
+        ("reason",),
+        "Requests given up before the origin was asked: the queue was full, it stood for too long (overload), the "
+        "deadline could not be met any more, or the breaker was open.",
+    ),
+    Metric("overloaded", "gauge", ("origin",), "1 while a queue of reads stands: newest first, the oldest are shed."),
+    Metric("overloads_total", "counter", ("origin",), "How often such a queue began to stand."),
+    Metric("breaker_state", "gauge", ("origin",), "The circuit breaker: 0 closed, 1 half open, 2 open."),
+    Metric("breaker_changes_total", "counter", ("origin", "state"), "How often the circuit breaker came into a state."),
+    Metric(
+        "retries_total",
+        "counter",
+        ("origin", "operation"),
+        "Documents asked for again after a failure; with hedges at most a tenth of those asked for the first time.",
+    ),
+    Metric("retry_budget_documents", "gauge", ("origin",), "Documents that may be asked for again now."),
+    Metric(
+        "hedges_total",
+        "counter",
+        ("origin", "outcome"),
+        "Small reads that were late and asked a second time: the second answer came first (won) or did not (lost).",
+    ),
+    Metric(
+        "answers_without_origin_total",
+        "counter",
+        ("answer", "why"),
+        "Reads answered though the origin could not: with a stale entry, with nil by policy or with an error, because "
+        "it did not answer in time, too many waited, or it was down.",
+    ),
     Metric(
         "flights_joined_total",
         "counter",

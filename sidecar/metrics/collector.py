@@ -17,7 +17,7 @@ from sidecar.clock import TICK_NS
 from sidecar.health import Health
 from sidecar.metrics import Counters, catalog
 from sidecar.metrics.histogram import by_bit_length
-from sidecar.metrics.miss_path import PREFETCH_OUTCOMES, MissPathCounters
+from sidecar.metrics.miss_path import PREFETCH_OUTCOMES, QUEUES, MissPathCounters
 from sidecar.metrics.text import FamilyText, HistogramText, new_family
 from sidecar.policy_status import PolicyStatus
 from sidecar.snapshot_status import SnapshotStatus
@@ -108,6 +108,53 @@ class Collector:
 
     def _origin_waiting(self, family: FamilyText) -> None:
         family.add_metric((self._sources.misses.origin,), self._sources.misses.waiting)
+
+    def _origin_limit(self, family: FamilyText) -> None:
+        guard = self._sources.misses.guard
+        family.add_metric((self._sources.misses.origin,), guard.limiter.limit if guard else 0)
+
+    def _origin_documents_in_flight(self, family: FamilyText) -> None:
+        guard = self._sources.misses.guard
+        family.add_metric((self._sources.misses.origin,), guard.limiter.in_use if guard else 0)
+
+    def _origin_queue_length(self, family: FamilyText) -> None:
+        for priority, length in zip(QUEUES, self._sources.misses.queues, strict=True):
+            family.add_metric((self._sources.misses.origin, priority), length)
+
+    def _shed_total(self, family: FamilyText) -> None:
+        for reason, requests in self._sources.misses.shed.items():
+            family.add_metric((reason,), requests)
+
+    def _overloaded(self, family: FamilyText) -> None:
+        guard = self._sources.misses.guard
+        family.add_metric((self._sources.misses.origin,), 1 if guard and guard.is_overloaded() else 0)
+
+    def _overloads_total(self, family: FamilyText) -> None:
+        family.add_metric((self._sources.misses.origin,), self._sources.misses.overloads)
+
+    def _breaker_state(self, family: FamilyText) -> None:
+        guard = self._sources.misses.guard
+        family.add_metric((self._sources.misses.origin,), guard.breaker_state() if guard else 0)
+
+    def _breaker_changes_total(self, family: FamilyText) -> None:
+        for state, changes in self._sources.misses.breaker_changes.items():
+            family.add_metric((self._sources.misses.origin, state), changes)
+
+    def _retries_total(self, family: FamilyText) -> None:
+        for operation, documents in self._sources.misses.retries.items():
+            family.add_metric((self._sources.misses.origin, operation), documents)
+
+    def _retry_budget_documents(self, family: FamilyText) -> None:
+        guard = self._sources.misses.guard
+        family.add_metric((self._sources.misses.origin,), guard.budget_left() if guard else 0)
+
+    def _hedges_total(self, family: FamilyText) -> None:
+        for outcome, reads in self._sources.misses.hedges.items():
+            family.add_metric((self._sources.misses.origin, outcome), reads)
+
+    def _answers_without_origin_total(self, family: FamilyText) -> None:
+        for labels, answers in self._sources.misses.without_origin.items():
+            family.add_metric(labels, answers)
 
     def _flights_joined_total(self, family: FamilyText) -> None:
         family.add_metric((), self._sources.misses.joined)

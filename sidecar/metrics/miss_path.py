@@ -3,7 +3,11 @@
 Plain integers in dicts whose labels come from the closed sets below; the scrape reads them.
 """
 
+from typing import Protocol
+
 from sidecar.metrics.histogram import Histogram
+from sidecar.resilience.breaker import BreakerState
+from sidecar.resilience.limiter import Limiter
 
 # what is asked of an origin -> how it can end
 OUTCOMES: dict[str, tuple[str, ...]] = {
@@ -14,8 +18,29 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
 }
 # why an answer was given to its waiters but not kept (see docs/architecture.md, coherence)
 DROP_REASONS = ("written", "writer", "overlap", "quarantine", "invalidated", "not_admitted")
+# why work was given up before the origin was asked (see docs/resilience.md)
+SHED_REASONS = ("queue_full", "overload", "deadline", "breaker_open")
+# what was said when the origin could not: a stale entry, nil by policy, or an error
+ANSWERS_WITHOUT_ORIGIN = ("stale", "nil", "error")
+WHY = ("timeout", "overloaded", "unavailable")  # as the error texts begin
+HEDGE_OUTCOMES = ("won", "lost")
+QUEUES = ("demand", "revalidation", "speculative", "write")
 PREFETCH_OUTCOMES = ("used", "wasted")
 DURATION_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+class ControlLoops(Protocol):
+    """What a scrape asks of the control loops (sidecar/fetch/origin_guard.py)."""
+
+    @property
+    def limiter(self) -> Limiter: ...
+
+    def budget_left(self) -> int:
+        """Documents that may be asked for again now."""
+
+    def breaker_state(self) -> BreakerState: ...
+
+    def is_overloaded(self) -> bool: ...
 
 
 class MissPathCounters:
@@ -25,20 +50,36 @@ class MissPathCounters:
         origin: the origin's name, the label of all of these.
         prefetched: (feature set, outcome) -> documents fetched before they were asked for.
         joined: misses that waited for a read already under way.
-        waiting: requests that wait for a place at the origin, set by the limiter.
+        waiting: reads that wait for a place at the origin.
         in_flight: batches that the origin is working on now.
+        queues: what waits, by priority (QUEUES).
+        shed: reason -> requests given up before the origin was asked.
+        without_origin: (answer, why) -> answers given though the origin could not answer.
+        retries: operation -> documents asked for again.
+        hedges: outcome -> second reads of the same.
+        breaker_changes: state -> how often the breaker became so.
+        overloads: how often a standing queue of reads began.
+        guard: the control loops, asked at scrape; None: there are none.
     """
 
     __slots__ = (
         "batches",
+        "breaker_changes",
         "durations",
         "fills_dropped",
+        "guard",
+        "hedges",
         "in_flight",
         "joined",
         "origin",
+        "overloads",
         "prefetched",
+        "queues",
         "requests",
+        "retries",
+        "shed",
         "waiting",
+        "without_origin",
     )
 
     def __init__(self, origin: str) -> None:
@@ -51,6 +92,14 @@ class MissPathCounters:
         self.joined = 0
         self.waiting = 0
         self.in_flight = 0
+        self.queues = [0] * len(QUEUES)
+        self.shed = dict.fromkeys(SHED_REASONS, 0)
+        self.without_origin = {(answer, why): 0 for answer in ANSWERS_WITHOUT_ORIGIN for why in WHY}
+        self.retries = {"read": 0, "write": 0}
+        self.hedges = dict.fromkeys(HEDGE_OUTCOMES, 0)
+        self.breaker_changes = dict.fromkeys((state.name.lower() for state in BreakerState), 0)
+        self.overloads = 0
+        self.guard: ControlLoops | None = None
 
     def batch(self, operation: str, seconds: float) -> None:
         """One call of the origin's interface ended after ``seconds``."""
@@ -64,6 +113,14 @@ class MissPathCounters:
             KeyError: a label outside the closed sets.
         """
         self.requests[operation, outcome] += documents
+
+    def answered_without_origin(self, answer: str, why: str) -> None:
+        """A read was answered though the origin could not.
+
+        Raises:
+            KeyError: a label outside ANSWERS_WITHOUT_ORIGIN or WHY.
+        """
+        self.without_origin[answer, why] += 1
 
     def fill_dropped(self, reason: str) -> None:
         """An answer was not installed.

@@ -241,6 +241,10 @@ class Origin(ABC):
     name: str = "origin"  # label of metrics: sqlite, memory, couchbase
     reads_whole: bool = True  # what ``prefers_whole`` answers, unless an origin judges by the read
     max_reads_per_fetch: int = 1000
+    # Whether the same read, asked a second time while the first is late, may be answered sooner: only where there is
+    # another way to the same truth. Of ours none has: SQLite has one reader thread, a Couchbase document one active
+    # node, its connection answers in order, and its replicas may be behind.
+    supports_hedging: bool = False
 
     def prefers_whole(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
         """Whether a read of ``fields`` should ask for the whole document, which serves the next reads too."""

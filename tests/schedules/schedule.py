@@ -32,6 +32,7 @@ from sidecar.origins.base import (
     WriteAnswer,
 )
 from sidecar.resilience.deadline import Deadline
+from sidecar.resilience.retry_budget import RetryBudget
 
 TICK_MS = 10
 DEADLINES_MS = (None, None, 4, 10, 30, 100)
@@ -52,6 +53,8 @@ class Schedule:
         policy = self._make_policy()
         self.store = make_store(policy.table)
         self.origin = self._make_origin()
+        dice = Random(~seed)
+        self.origin.supports_hedging = dice.random() < 0.3
         self.counters = MissPathCounters("diced")
         self.path = build_miss_path(
             self.loop,
@@ -62,6 +65,8 @@ class Schedule:
             NoCounter(),
             self.counters,
             stripes=rng.choice((1, 64)),
+            retries=RetryBudget(dice.choice((0.1, 1.0))),
+            random=dice,
         )
         self.keys = [b"%d:%d" % (seed, number) for number in range(rng.choice((1, 1, 2)))]
         self.unanswered = 0

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
+from bounded_limiter import BoundedLimiter
 from miss_path_world import World
 
 from sidecar.fetch.answers import Unavailable
 from sidecar.origins.base import ABSENT, Cause, HashSet, Read
-from sidecar.resilience.limiter import BoundedLimiter
 
 
 def test_all_misses_of_a_turn_leave_as_one_batch():
@@ -53,7 +53,7 @@ def test_a_batch_is_cut_at_what_the_origin_takes():
 
 def test_what_finds_no_place_leaves_with_later_misses():
     """With one place, the misses of many turns gather into the next batch."""
-    world = World(read_limiter=BoundedLimiter(1))
+    world = World(limiter=BoundedLimiter(1))
     answers = []
     for number in range(20):
         answers.append(world.ask(b"key:%d" % number))
@@ -67,7 +67,7 @@ def test_what_finds_no_place_leaves_with_later_misses():
 
 def test_a_row_that_nobody_waits_for_any_more_is_not_asked_for():
     """A queue that is longer than deadlines are does not burden the origin with what nobody wants."""
-    world = World(read_limiter=BoundedLimiter(1))
+    world = World(limiter=BoundedLimiter(1))
     world.origin.delay_s = None
     world.ask(b"slow")
     world.now()
@@ -81,7 +81,7 @@ def test_a_row_that_nobody_waits_for_any_more_is_not_asked_for():
 
 def test_too_many_waiting_rows_are_refused_at_once():
     """The queue has a cap, whoever joins a row that waits is still welcome."""
-    world = World(read_limiter=BoundedLimiter(0), max_waiting=3)
+    world = World(limiter=BoundedLimiter(0), max_waiting=3)
     for number in range(3):
         world.ask(b"key:%d" % number)
     refused, joined = world.ask(b"key:3"), world.ask(b"key:1")

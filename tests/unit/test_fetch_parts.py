@@ -10,7 +10,6 @@ from sidecar.fetch.failing_rows import MAX_ROWS, FailingRows
 from sidecar.fetch.quarantine import MAX_KEYS, Quarantine
 from sidecar.fetch.turn_clock import TurnClock
 from sidecar.origins.base import UNKNOWN, Cause, Refusal, Refused
-from sidecar.resilience.limiter import BoundedLimiter
 
 RETRIED_BY_CLIENTS = (
     b"LOADING", b"BUSY", b"TRYAGAIN", b"CLUSTERDOWN", b"MASTERDOWN", b"READONLY", b"MOVED", b"ASK",
@@ -169,12 +168,3 @@ def test_quarantine_is_bounded_by_taking_in_everything():
     assert b"never written" in quarantine
     loop.settle(3.001)
     assert b"never written" not in quarantine
-
-
-def test_the_bounded_limiter_counts_its_places():
-    """A place is free again when it was given back."""
-    limiter = BoundedLimiter(2)
-    assert [limiter.try_acquire() for _ in range(3)] == [True, True, False]
-    limiter.release(True, 1)
-    assert limiter.try_acquire()
-    assert limiter.in_use == 2

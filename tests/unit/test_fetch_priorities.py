@@ -1,14 +1,14 @@
 """Who leaves first: reads that somebody waits for, then revalidation, then speculation."""
 
+from bounded_limiter import BoundedLimiter
 from miss_path_world import World
 
 from sidecar.origins.base import ABSENT, Cause, Found, OriginUnavailable, Read, SetValue
-from sidecar.resilience.limiter import BoundedLimiter
 
 
 def full_world() -> World:
     """A world whose one place at the origin is taken by a call that hangs."""
-    world = World(read_limiter=BoundedLimiter(1))
+    world = World(limiter=BoundedLimiter(1))
     world.origin.max_reads_per_fetch = 2
     world.origin.delay_s = None
     world.ask(b"hangs")

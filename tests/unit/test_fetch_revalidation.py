@@ -1,9 +1,9 @@
 """Refreshing behind stale answers."""
 
+from bounded_limiter import BoundedLimiter
 from miss_path_world import World
 
 from sidecar.origins.base import Cause, Found, HashSet, OriginUnavailable, Read, SetValue
-from sidecar.resilience.limiter import BoundedLimiter
 
 
 def stale_world(**options):
@@ -128,12 +128,12 @@ def test_a_read_in_the_air_is_the_refresh():
 def test_a_refresh_is_left_out_where_too_much_waits():
     """It is the first thing to go; the next stale hit asks again."""
     limiter = BoundedLimiter(9)
-    world = stale_world(read_limiter=limiter, max_waiting=2)
-    limiter.limit = 0
+    world = stale_world(limiter=limiter, max_waiting=2)
+    limiter.calls[0] = 0
     world.ask(b"a")
     world.ask(b"b")
     assert world.memory(b"k") == Found(b"old")
-    limiter.limit = 9
+    limiter.calls[0] = 9
     world.reads.flush()
     world.pass_s(0.01)
     assert [read.key for batch in world.origin.reads[1:] for read in batch] == [b"a", b"b"]

@@ -1,6 +1,7 @@
 """Writes: batches, order on a key, deadlines, and what readers see meanwhile."""
 
 import pytest
+from bounded_limiter import BoundedLimiter
 from miss_path_world import World
 
 from sidecar.origins.base import (
@@ -17,7 +18,6 @@ from sidecar.origins.base import (
     SetValue,
 )
 from sidecar.resilience.deadline import Deadline
-from sidecar.resilience.limiter import BoundedLimiter
 
 SET = Applied((True, None))
 
@@ -55,7 +55,7 @@ def test_later_writes_of_a_key_wait_for_the_batch_in_the_air():
 
 def test_order_holds_when_a_write_is_queued_as_others_wait():
     """A write submitted while older ones wait behind the air goes after them, whatever the queue looks like."""
-    world = World(write_limiter=BoundedLimiter(1))
+    world = World(limiter=BoundedLimiter(writes=1))
     world.write(SetValue(b"k", b"1"))
     world.now()
     for value in (b"2", b"3", b"4"):
@@ -153,7 +153,7 @@ def test_a_write_begins_when_it_is_sent():
 
 def test_a_write_may_be_told_to_begin_before_it_is_sent():
     """In the queue or behind another; writes of other keys do not; the end of the one before does not end it."""
-    world = World(write_limiter=BoundedLimiter(1))
+    world = World(limiter=BoundedLimiter(writes=1))
     for key in (b"k", b"other"):
         world.behind_our_back(SetValue(key, b"old"))
         world.fill(key)
@@ -324,7 +324,7 @@ def test_a_write_that_was_not_sent_by_its_deadline_never_is():
 
 def test_too_many_waiting_writes_are_refused_at_once():
     """OVERLOADED, nothing sent, nothing reserved."""
-    world = World(write_limiter=BoundedLimiter(0), max_waiting=2)
+    world = World(limiter=BoundedLimiter(writes=0), max_waiting=2)
     for value in (b"1", b"2"):
         world.write(SetValue(b"k", value))
     assert world.write(SetValue(b"other", b"3")) == [Refused(Refusal.NOT_SENT, Cause.OVERLOADED)]
@@ -384,7 +384,7 @@ def test_an_origin_with_too_few_or_many_answers_leaves_outcomes_unknown(answers_
 
 def test_older_writes_of_a_key_go_before_newer_ones_that_wait_for_a_place():
     """What waited behind the air is older than what is still queued."""
-    world = World(write_limiter=BoundedLimiter(2))
+    world = World(limiter=BoundedLimiter(writes=2))
     world.origin.delay_s = None
     world.write(SetValue(b"k", b"1"))
     world.now()
@@ -403,7 +403,7 @@ def test_older_writes_of_a_key_go_before_newer_ones_that_wait_for_a_place():
 
 def test_places_to_wait_are_given_back():
     """By writes that were sent and by those that were not."""
-    world = World(write_limiter=BoundedLimiter(1), max_waiting=2)
+    world = World(limiter=BoundedLimiter(writes=1), max_waiting=2)
     for _ in range(3):
         answers = [world.write(SetValue(b"k", b"v")) for _ in range(2)]
         world.pass_s(0.1)
@@ -419,7 +419,7 @@ def test_places_to_wait_are_given_back():
 
 def test_a_reader_does_not_wait_for_a_write_that_waits_for_a_place():
     """It has not begun."""
-    world = World(write_limiter=BoundedLimiter(0))
+    world = World(limiter=BoundedLimiter(writes=0))
     world.write(SetValue(b"k", b"v"))
     world.ask(b"k")
     world.now()
@@ -428,7 +428,7 @@ def test_a_reader_does_not_wait_for_a_write_that_waits_for_a_place():
 
 def test_a_reader_that_waits_for_a_write_is_let_go_when_that_is_not_sent():
     """One that was told to begin, and never was sent: no need to wait for its own patience to end."""
-    world = World(write_limiter=BoundedLimiter(0))
+    world = World(limiter=BoundedLimiter(writes=0))
     world.write(SetValue(b"k", b"v"), deadline=Deadline.after(10, world.clock.now_ns()))
     world.writes.begin((b"k",))
     world.ask(b"k")
