@@ -103,6 +103,8 @@ _ANNOTATIONS = {
     "policy": ["ranker-policy"],
     "origin": ["couchbases://cb1,cb2/features", "memory://", "couchbase://cb/features?network=external"],
     "origin-secret": ["couchbase-credentials"],
+    "origin-certificate": ["couchbase-client"],
+    "origin-ca": ["authorities"],
     "snapshot": ["true"],
     "port": ["6380", "0"],
     "socket-mode": ["0660", "auto"],

@@ -233,8 +233,24 @@ OPTIONS: tuple[Option, ...] = (
         "name of a Secret",
         None,
         _object_name,
-        "Credentials of the origin: keys `username` and `password`. All of it is mounted at "
-        "`/etc/feature-sidecar/origin`, so a URL may point at certificates in it.",
+        "Credentials of the origin: keys `username` and `password`. A changed password is taken without a restart.",
+        decides_data=True,
+    ),
+    Option(
+        "origin-certificate",
+        "name of a Secret",
+        None,
+        _object_name,
+        "A client certificate for the origin, in place of a user: keys `tls.crt` and `tls.key`, as cert-manager makes "
+        "them.",
+        decides_data=True,
+    ),
+    Option(
+        "origin-ca",
+        "name of a ConfigMap",
+        None,
+        _object_name,
+        "Authorities of a `couchbases://` cluster: key `ca.crt`; unset: the system's.",
         decides_data=True,
     ),
     Option(

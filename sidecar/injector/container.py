@@ -12,12 +12,16 @@ CONTAINER = "feature-sidecar"
 SOCKET_VOLUME = "feature-sidecar-socket"
 POLICY_VOLUME = "feature-sidecar-policy"
 SECRET_VOLUME = "feature-sidecar-origin"
+CERTIFICATE_VOLUME = "feature-sidecar-certificate"
+AUTHORITIES_VOLUME = "feature-sidecar-ca"
 STATE_VOLUME = "feature-sidecar-state"
 SOCKET_DIRECTORY = "/run/feature-sidecar"
 SOCKET = f"{SOCKET_DIRECTORY}/redis.sock"
 ADMIN_PORT_NAME = "sidecar-admin"
 _POLICY_DIRECTORY = "/etc/feature-sidecar/policy"
 _SECRET_DIRECTORY = "/etc/feature-sidecar/origin"
+_CERTIFICATE_DIRECTORY = "/etc/feature-sidecar/certificate"
+_AUTHORITIES_DIRECTORY = "/etc/feature-sidecar/ca"
 _DEFAULT_MAX_MEMORY = 256 << 20  # serve's own
 # max-client-memory 64 MiB and 96 MiB of interpreter and libraries are needed (docs/operations.md), the rest is slack
 _LIMIT_ABOVE_MEMORY = 256 << 20
@@ -68,11 +72,19 @@ def sidecar_volumes(settings: SidecarSettings) -> list[dict[str, Any]]:
     if settings.policy is not None:
         volumes.append({"name": POLICY_VOLUME, "configMap": {"name": settings.policy}})
     if settings.origin_secret is not None:
-        # for any user of the one container that mounts it: without an fsGroup nothing else lets ours read it
-        volumes.append({"name": SECRET_VOLUME, "secret": {"secretName": settings.origin_secret, "defaultMode": 0o444}})
+        volumes.append(_secret_volume(SECRET_VOLUME, settings.origin_secret))
+    if settings.origin_certificate is not None:
+        volumes.append(_secret_volume(CERTIFICATE_VOLUME, settings.origin_certificate))
+    if settings.origin_ca is not None:
+        volumes.append({"name": AUTHORITIES_VOLUME, "configMap": {"name": settings.origin_ca}})
     if _needs_state(settings) and settings.state_volume is None:
         volumes.append({"name": STATE_VOLUME, "emptyDir": {}})
     return volumes
+
+
+def _secret_volume(name: str, secret: str) -> dict[str, Any]:
+    """For any user of the one container that mounts it: without an fsGroup nothing else lets ours read it."""
+    return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o444}}
 
 
 def application_environment(settings: SidecarSettings) -> list[dict[str, str]]:
@@ -100,6 +112,11 @@ def _arguments(settings: SidecarSettings, has_group: bool) -> list[str]:
         arguments += ["--policy", f"{_POLICY_DIRECTORY}/{settings.policy_key}"]
     if settings.origin_secret is not None:
         arguments += ["--origin-password-file", f"{_SECRET_DIRECTORY}/password"]
+    if settings.origin_certificate is not None:
+        arguments += ["--origin-certificate", f"{_CERTIFICATE_DIRECTORY}/tls.crt"]
+        arguments += ["--origin-key", f"{_CERTIFICATE_DIRECTORY}/tls.key"]
+    if settings.origin_ca is not None:
+        arguments += ["--origin-ca", f"{_AUTHORITIES_DIRECTORY}/ca.crt"]
     if settings.snapshot:
         arguments += ["--snapshot", f"{STATE_DIRECTORY}/snapshot"]
     if settings.max_memory is not None:
@@ -130,11 +147,15 @@ def _mounts(settings: SidecarSettings) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = []
     if settings.socket:
         mounts.append({"name": SOCKET_VOLUME, "mountPath": SOCKET_DIRECTORY})
-    if settings.policy is not None:
-        # the whole ConfigMap: a file mounted by subPath is never updated
-        mounts.append({"name": POLICY_VOLUME, "mountPath": _POLICY_DIRECTORY, "readOnly": True})
-    if settings.origin_secret is not None:
-        mounts.append({"name": SECRET_VOLUME, "mountPath": _SECRET_DIRECTORY, "readOnly": True})
+    # whole ConfigMaps and Secrets: a file mounted by subPath is never updated
+    for value, volume, directory in (
+        (settings.policy, POLICY_VOLUME, _POLICY_DIRECTORY),
+        (settings.origin_secret, SECRET_VOLUME, _SECRET_DIRECTORY),
+        (settings.origin_certificate, CERTIFICATE_VOLUME, _CERTIFICATE_DIRECTORY),
+        (settings.origin_ca, AUTHORITIES_VOLUME, _AUTHORITIES_DIRECTORY),
+    ):
+        if value is not None:
+            mounts.append({"name": volume, "mountPath": directory, "readOnly": True})
     if _needs_state(settings):
         mounts.append({"name": settings.state_volume or STATE_VOLUME, "mountPath": STATE_DIRECTORY})
     return mounts

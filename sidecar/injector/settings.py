@@ -44,6 +44,8 @@ class SidecarSettings:
     policy_key: str
     origin: str
     origin_secret: str | None
+    origin_certificate: str | None
+    origin_ca: str | None
     state_volume: str | None
     snapshot: bool
     port: int

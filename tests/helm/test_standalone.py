@@ -39,6 +39,11 @@ CASES: dict[str, dict[str, str]] = {
         "policy-key": "other.yaml",
         "origin": "couchbase://db/features?x=$(HOME)",
     },
+    "client certificate": {
+        "origin": "couchbases://db/features",
+        "origin-certificate": "couchbase-client",
+        "origin-ca": "authorities",
+    },
     "uid of the platform": {"run-as-user": "image", "run-as-group": "image"},
 }
 

@@ -51,6 +51,8 @@ def test_what_is_the_operators_has_no_annotation(name: str):
         ("origin", "couchbases://cb1,cb2/features", "couchbase://user:secret@cb/features"),
         ("origin", "sqlite:////var/lib/feature-sidecar/a.db", "sqlite:///./features.db"),
         ("origin-secret", "cb", "cb/x"),
+        ("origin-certificate", "cb-client", "cb_client"),
+        ("origin-ca", "authorities", ""),
         ("state-volume", "disk", "disk_1"),
         ("snapshot", "true", "1"),
         ("port", "0", "80"),
@@ -97,7 +99,15 @@ def test_what_decides_the_data_refuses_and_the_rest_takes_its_default():
     """An application that reads from another origin than it was told would get wrong features unnoticed."""
     _, problems = DEFAULTS.with_annotations({PREFIX + option.name: "\0" for option in OPTIONS})
     refusing = {problem.text.split(":")[0].removeprefix(PREFIX) for problem in problems if problem.refuses}
-    assert refusing == {"policy", "policy-key", "origin", "origin-secret", "state-volume"}
+    assert refusing == {
+        "policy",
+        "policy-key",
+        "origin",
+        "origin-secret",
+        "origin-certificate",
+        "origin-ca",
+        "state-volume",
+    }
 
 
 def test_an_unknown_annotation_is_told_with_the_nearest_name():

@@ -79,6 +79,8 @@ def test_arguments_are_what_serve_takes():
         "policy": "p",
         "origin": "couchbase://cb/features",
         "origin-secret": "s",
+        "origin-certificate": "c",
+        "origin-ca": "a",
         "snapshot": "true",
         "max-memory": "1GiB",
         "max-clients": "10",
@@ -90,6 +92,9 @@ def test_arguments_are_what_serve_takes():
     assert parsed.listen == ["tcp://127.0.0.1:6379", "unix:///run/feature-sidecar/redis.sock"]
     assert (parsed.admin, parsed.policy) == ("0.0.0.0:8379", "/etc/feature-sidecar/policy/policy.yaml")
     assert parsed.origin_password_file == "/etc/feature-sidecar/origin/password"
+    assert parsed.origin_certificate == "/etc/feature-sidecar/certificate/tls.crt"
+    assert parsed.origin_key == "/etc/feature-sidecar/certificate/tls.key"
+    assert parsed.origin_ca == "/etc/feature-sidecar/ca/ca.crt"
     assert (parsed.max_memory, parsed.snapshot) == ("1GiB", "/var/lib/feature-sidecar/snapshot")
 
 

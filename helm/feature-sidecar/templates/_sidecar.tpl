@@ -100,6 +100,14 @@ feature-sidecar.io/inject: "false"
 - name: feature-sidecar-origin
   secret: {secretName: {{ . | quote }}, defaultMode: 0444}
 {{- end }}
+{{- with get $settings "origin-certificate" }}
+- name: feature-sidecar-certificate
+  secret: {secretName: {{ . | quote }}, defaultMode: 0444}
+{{- end }}
+{{- with get $settings "origin-ca" }}
+- name: feature-sidecar-ca
+  configMap: {name: {{ . | quote }}}
+{{- end }}
 {{- if and (eq (get $settings "needs-state") "true") (not (hasKey $settings "state-volume")) }}
 - name: feature-sidecar-state
   emptyDir: {}
@@ -123,6 +131,13 @@ feature-sidecar.io/inject: "false"
 {{- end }}
 {{- if get $settings "origin-secret" }}
 {{- $words = concat $words (list "--origin-password-file" "/etc/feature-sidecar/origin/password") }}
+{{- end }}
+{{- if get $settings "origin-certificate" }}
+{{- $words = concat $words (list "--origin-certificate" "/etc/feature-sidecar/certificate/tls.crt") }}
+{{- $words = concat $words (list "--origin-key" "/etc/feature-sidecar/certificate/tls.key") }}
+{{- end }}
+{{- if get $settings "origin-ca" }}
+{{- $words = concat $words (list "--origin-ca" "/etc/feature-sidecar/ca/ca.crt") }}
 {{- end }}
 {{- if eq $settings.snapshot "true" }}
 {{- $words = concat $words (list "--snapshot" "/var/lib/feature-sidecar/snapshot") }}
@@ -177,6 +192,12 @@ feature-sidecar.io/inject: "false"
     {{- end }}
     {{- if get $settings "origin-secret" }}
     - {name: feature-sidecar-origin, mountPath: /etc/feature-sidecar/origin, readOnly: true}
+    {{- end }}
+    {{- if get $settings "origin-certificate" }}
+    - {name: feature-sidecar-certificate, mountPath: /etc/feature-sidecar/certificate, readOnly: true}
+    {{- end }}
+    {{- if get $settings "origin-ca" }}
+    - {name: feature-sidecar-ca, mountPath: /etc/feature-sidecar/ca, readOnly: true}
     {{- end }}
     {{- if eq (get $settings "needs-state") "true" }}
     - {name: {{ default "feature-sidecar-state" (get $settings "state-volume") | quote }}, mountPath: /var/lib/feature-sidecar}
