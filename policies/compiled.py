@@ -127,9 +127,9 @@ class CompiledPolicy:
         """Where the key's document is and how it is written."""
         return self.documents.address(key)
 
-    def key_of(self, scope: str, collection: str, document: bytes) -> bytes | None:
+    def key_of(self, scope: str, collection: str, document: bytes, bucket: str = "") -> bytes | None:
         """The key whose document this is; None for a document that no key names."""
-        return self.documents.key_of(scope, collection, document)
+        return self.documents.key_of(scope, collection, document, bucket)
 
     def moved_since(self, previous: CompiledPolicy) -> Callable[[bytes], bool] | None:
         """A test for keys whose document is elsewhere than under ``previous``: their rows must be dropped.

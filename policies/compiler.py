@@ -110,10 +110,7 @@ def _feast_documents(view: FeatureView) -> FeastDocuments:
     """Where the documents of a view in Feast's Couchbase layout are."""
     assert view.feast is not None
     features = _feast_view(view).features
-    origin = view.origin
-    return FeastDocuments(
-        view.name, view.feast.project, origin.scope, origin.collection, features, timestamp_field(view.name)
-    )
+    return FeastDocuments(view.name, view.feast.project, *view.origin.place, features, timestamp_field(view.name))
 
 
 def _feast_view(view: FeatureView) -> FeastView:

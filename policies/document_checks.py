@@ -28,11 +28,11 @@ def check_documents(views: Sequence[FeatureView], findings: Findings) -> None:
     """Report views whose documents may be another view's, or those of keys of no view."""
     for group in feast_groups(views).values():
         _check_group(group, findings)
-    by_collection: defaultdict[tuple[str, str], list[_Documents]] = defaultdict(list)
+    by_collection: defaultdict[tuple[str, str, str], list[_Documents]] = defaultdict(list)
     for view in views:
-        by_collection[view.origin.scope, view.origin.collection].append(_documents(view))
+        by_collection[view.origin.place].append(_documents(view))
     for place, all_documents in by_collection.items():
-        if place == (DEFAULT_MAPPING.scope, DEFAULT_MAPPING.collection):
+        if place == DEFAULT_MAPPING.place:
             _check_default(all_documents, findings)
         for earlier, later, example in overlaps([documents.steps for documents in all_documents]):
             one, other = all_documents[earlier], all_documents[later]

@@ -18,6 +18,7 @@ class FeastDocuments(NamedTuple):
 
     view: str
     project: str
+    bucket: str
     scope: str
     collection: str
     features: Mapping[bytes, str]
@@ -43,10 +44,11 @@ class DocumentAddress(NamedTuple):
     durability: str = "none"
     document_expiry: bool = False
     feast: tuple[FeastDocuments, ...] = ()
+    bucket: str = ""  # the origin URL's
 
     def is_at(self, other: "DocumentAddress") -> bool:
         """Whether both are the same document, laid out alike."""
-        return (self[:4], self.feast) == (other[:4], other.feast)
+        return (self[:4], self.feast, self.bucket) == (other[:4], other.feast, other.bucket)
 
 
 class RowMapping(NamedTuple):
@@ -74,10 +76,10 @@ class DocumentMap:
         self._rows = rows
         self._row_rule = row_rule
         self._expressions = {rule: row.keys.expression for rule, row in rows.items() if row.keys}
-        self._templates: defaultdict[tuple[str, str], list[RowMapping]] = defaultdict(list)
+        self._templates: defaultdict[tuple[str, str, str], list[RowMapping]] = defaultdict(list)
         for row in rows.values():
             if row.origin.document is not None:
-                self._templates[row.origin.scope, row.origin.collection].append(row)
+                self._templates[row.origin.place].append(row)
 
     def address(self, key: bytes) -> DocumentAddress:
         """Where a key's document is."""
@@ -90,28 +92,33 @@ class DocumentMap:
             document = row.origin.document.fill(found.groupdict())
         origin = row.origin
         return DocumentAddress(
-            origin.scope, origin.collection, document, origin.layout, row.durability, row.document_expiry, row.feast
+            origin.scope,
+            origin.collection,
+            document,
+            origin.layout,
+            row.durability,
+            row.document_expiry,
+            row.feast,
+            origin.bucket,
         )
 
-    def key_of(self, scope: str, collection: str, document: bytes) -> bytes | None:
+    def key_of(self, scope: str, collection: str, document: bytes, bucket: str = "") -> bytes | None:
         """The key whose document this is; None for a document that no key names."""
-        for row in self._templates.get((scope, collection), ()):
+        for row in self._templates.get((bucket, scope, collection), ()):
             assert row.origin.document is not None and row.keys is not None
             captures = row.origin.document.capture(document)
-            if captures is not None and self._names(row.keys.fill(captures), scope, collection, document):
+            if captures is not None and self._names(row.keys.fill(captures), (bucket, scope, collection), document):
                 return row.keys.fill(captures)
-        return document if self._names(document, scope, collection, document) else None
+        return document if self._names(document, (bucket, scope, collection), document) else None
 
-    def _names(self, key: bytes, scope: str, collection: str, document: bytes) -> bool:
+    def _names(self, key: bytes, place: tuple[str, str, str], document: bytes) -> bool:
         """Whether a key's document is this one: another view may have the better claim to the key."""
-        return self.address(key)[:3] == (scope, collection, document)
+        address = self.address(key)
+        return (address.bucket, address.scope, address.collection, address.document) == (*place, document)
 
-    def collections(self) -> list[tuple[str, str]]:
-        """Every (scope, collection) that keys are in, the default one first."""
-        default = (DEFAULT_MAPPING.scope, DEFAULT_MAPPING.collection)
-        return list(
-            dict.fromkeys([default, *((row.origin.scope, row.origin.collection) for row in self._rows.values())])
-        )
+    def collections(self) -> list[tuple[str, str, str]]:
+        """Every (bucket, scope, collection) that keys are in, the default one first."""
+        return list(dict.fromkeys([DEFAULT_MAPPING.place, *(row.origin.place for row in self._rows.values())]))
 
     @property
     def is_plain(self) -> bool:

@@ -37,12 +37,18 @@ class Feature(msgspec.Struct, frozen=True):
 
 
 class OriginMapping(msgspec.Struct, frozen=True):
-    """Where a view's documents are. ``document`` None: keys are documents."""
+    """Where a view's documents are. ``document`` None: keys are documents. ``bucket`` empty: the origin URL's."""
 
     scope: str = "_default"
     collection: str = "_default"
     document: KeyPattern | None = None
     layout: str = "json"
+    bucket: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """The bucket, scope and collection."""
+        return self.bucket, self.scope, self.collection
 
 
 DEFAULT_MAPPING = OriginMapping()

@@ -9,6 +9,8 @@ from policies.model import OriginMapping
 from policies.settings import ORIGIN_SETTINGS
 
 _COLLECTION = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_%-]{0,250}|_default", re.ASCII)  # Couchbase's rule for both names
+_BUCKET = re.compile(r"[A-Za-z0-9_.%-]{1,100}", re.ASCII)  # Couchbase's rule
+_EXPECTED_BUCKET = "1 to 100 letters, digits and _ . - %"
 _EXPECTED_COLLECTION = "1 to 251 letters, digits and _ - %, not beginning with _ or % (or _default)"
 
 
@@ -18,6 +20,7 @@ def read_origin(view: BlockReader, name: str, keys: KeyPattern | None, feast: Fe
         view.take("origin")
         return None
     block = view.block("origin")
+    bucket = block.text("bucket", _EXPECTED_BUCKET, _bucket) or ""
     scope = block.text("scope", _EXPECTED_COLLECTION, _collection)
     collection = block.text("collection", _EXPECTED_COLLECTION, _collection)
     layout = block.value("layout", ORIGIN_SETTINGS[0].kind) or "json"
@@ -41,7 +44,14 @@ def read_origin(view: BlockReader, name: str, keys: KeyPattern | None, feast: Fe
         # where Feast's own Couchbase store puts a view
         scope = scope or f"{feast.project}_{name}_scope"
         collection = collection or f"{feast.project}_{name}_collection"
-    return OriginMapping(scope or "_default", collection or "_default", document, layout)
+    return OriginMapping(scope or "_default", collection or "_default", document, layout, bucket)
+
+
+def _bucket(text: str) -> str:
+    """The name of a bucket."""
+    if not _BUCKET.fullmatch(text):
+        raise ValueError(text)
+    return text
 
 
 def _collection(text: str) -> str:

@@ -168,10 +168,9 @@ class CouchbaseOrigin(Origin):
         by_key: dict[bytes, list[int]] = {}
         for at, write in enumerate(writes):
             by_key.setdefault(write.key, []).append(at)
-        answers: list[WriteAnswer] = [_NOT_REACHED] * len(writes)
-        chains = [self._write_in_order(writes, ats, answers, deadline) for ats in by_key.values()]
-        await self._calls.gather(chains, deadline)
-        return self._explained(answers)
+        batch = _Batch(writes, [_NOT_REACHED] * len(writes), deadline)
+        await self._calls.gather([self._write_in_order(batch, ats) for ats in by_key.values()], deadline)
+        return self._explained(batch.close())
 
     def _explained(self, answers: list[WriteAnswer]) -> list[WriteAnswer]:
         """The answers as they are now; not sent for want of time gets the cause of that, once it is known."""
@@ -181,26 +180,58 @@ class CouchbaseOrigin(Origin):
         not_sent = Refused(Refusal.NOT_SENT, self._connection.cause or Cause.TIMEOUT)
         return [not_sent if answer == _NOT_REACHED else answer for answer in answers]
 
-    async def _write_in_order(
-        self, writes: Sequence[Write], ats: list[int], answers: list[WriteAnswer], deadline: Deadline
-    ) -> None:
-        """The writes of one key, each into its place of ``answers``; Unknown while it is under way."""
+    async def _write_in_order(self, batch: "_Batch", ats: list[int]) -> None:
+        """The writes of one key, one after the other."""
         for at in ats:
-            answers[at] = UNKNOWN
-            answers[at] = await self._write(writes[at], deadline)
+            write = batch.writes[at]
+            address = self._address_of(write.key)
+            try:
+                collection = await self._connection.collection(address.bucket, address.scope, address.collection)
+            except OriginUnavailable as exc:
+                batch.answers[at] = Refused(Refusal.NOT_SENT, exc.cause)
+                continue
+            if batch.closed:
+                return
+            batch.under_way[at] = sending = CouchbaseWrite(
+                write, collection, address, self._calls, self._clock, self._dtype_of, batch.deadline
+            )
+            answer = await self._apply(sending)
+            if batch.closed:
+                return
+            batch.answers[at] = answer
+            del batch.under_way[at]
 
-    async def _write(self, write: Write, deadline: Deadline) -> WriteAnswer:
-        address = self._address_of(write.key)
+    async def _apply(self, write: CouchbaseWrite) -> WriteAnswer:
         try:
-            collection = self._connection.collection(address.scope, address.collection)
-            return await CouchbaseWrite(
-                write, collection, address, self._calls, self._clock, self._dtype_of, deadline
-            ).apply()
+            return await write.apply()
         except DeadlinePassed:
             return _NOT_REACHED
-        except OriginUnavailable as exc:
-            return Refused(Refusal.NOT_SENT, exc.cause)
         except Exception as exc:  # our own bug must not take the other writes' answers with it
             if self._connection.connected:
                 _log.error("write_failed", exc_info=exc)
             return UNKNOWN
+
+
+class _Batch:
+    """Writes that were given together, and what is known of each.
+
+    Attributes:
+        answers: in the order given; not sent until something else is known.
+        under_way: by place, those that are not answered.
+        closed: nobody waits any more: nothing further is sent.
+    """
+
+    def __init__(self, writes: Sequence[Write], answers: list[WriteAnswer], deadline: Deadline) -> None:
+        self.writes = writes
+        self.answers = answers
+        self.deadline = deadline
+        self.under_way: dict[int, CouchbaseWrite] = {}
+        self.closed = False
+
+    def close(self) -> list[WriteAnswer]:
+        """The answers as they are now: of what was sent and not answered nothing is known."""
+        self.closed = True
+        for at, write in self.under_way.items():
+            if write.give_up():
+                self.answers[at] = UNKNOWN
+        return self.answers

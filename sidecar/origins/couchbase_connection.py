@@ -54,7 +54,8 @@ class CouchbaseConnection:
         self._longest_pause_s = longest_pause_s
         self._cluster: AsyncCluster | None = None
         self._bucket: AsyncBucket | None = None
-        self._collections: dict[tuple[str, str], AsyncCollection] = {}
+        self._others: dict[str, asyncio.Future[AsyncBucket]] = {}
+        self._collections: dict[tuple[str, str, str], AsyncCollection] = {}
         self._changed = asyncio.Event()  # set, and replaced, whenever connected, cause or closed changes
         self._connecting: asyncio.Task[None] | None = None
         self._suspecting: asyncio.Task[None] | None = None
@@ -107,18 +108,37 @@ class CouchbaseConnection:
         """A bucket is open; its sockets may be broken at the moment."""
         return self._bucket is not None
 
-    def collection(self, scope: str, name: str) -> AsyncCollection:
-        """The SDK's handle.
+    async def collection(self, bucket: str, scope: str, name: str) -> AsyncCollection:
+        """The SDK's handle. ``bucket`` empty: the URL's; another is opened when it is first asked for.
 
         Raises:
-            OriginUnavailable: closed since ``ready``.
+            OriginUnavailable: closed since ``ready``, or the bucket cannot be opened.
         """
-        found = self._collections.get((scope, name))
+        found = self._collections.get((bucket, scope, name))
         if found is None:
-            if self._bucket is None:
+            cluster = self._cluster
+            opened = await self._other_bucket(bucket) if bucket else self._bucket
+            if opened is None:
                 raise OriginUnavailable(Cause.CLOSED)
-            found = self._collections[scope, name] = self._bucket.scope(scope).collection(name)
+            found = opened.scope(scope).collection(name)
+            if cluster is self._cluster:  # else the credentials were renewed meanwhile
+                self._collections[bucket, scope, name] = found
         return found
+
+    async def _other_bucket(self, name: str) -> AsyncBucket | None:
+        """Open a bucket beside the URL's, once for all who ask; one that failed is tried again by the next."""
+        if self._cluster is None:
+            return None
+        opening = self._others.get(name)
+        if opening is None:
+            opening = self._others[name] = asyncio.ensure_future(_open(self._cluster.bucket(name)))
+            opening.add_done_callback(_see_exception)
+        try:
+            return await asyncio.shield(opening)
+        except CouchbaseException as exc:
+            if self._others.get(name) is opening:
+                del self._others[name]
+            raise OriginUnavailable(cause_of(exc)) from exc
 
     def works(self) -> None:
         """Something was answered: whatever was suspected is over."""
@@ -155,6 +175,7 @@ class CouchbaseConnection:
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, self._longest_pause_s)
         replaced, self._cluster, self._bucket = self._cluster, cluster, bucket
+        self._others.clear()
         self._collections.clear()
         _log.info("credentials_renewed", bucket=self._url.bucket)
         if replaced is not None:
@@ -194,8 +215,7 @@ class CouchbaseConnection:
         """Connect and open the bucket; goes on when the origin is closed meanwhile, to close what it opened."""
         await cluster.on_connect()
         try:
-            bucket = cluster.bucket(self._url.bucket)
-            await bucket.on_connect()
+            bucket = await _open(cluster.bucket(self._url.bucket))
         except CouchbaseException:
             await cluster.close()
             raise
@@ -255,11 +275,16 @@ class CouchbaseConnection:
         return options
 
 
+async def _open(bucket: AsyncBucket) -> AsyncBucket:
+    await bucket.on_connect()
+    return bucket
+
+
 async def _close_later(cluster: AsyncCluster) -> None:
     await asyncio.sleep(_LET_GO_AFTER_S)
     await cluster.close()
 
 
-def _see_exception(task: asyncio.Task[AsyncBucket]) -> None:
+def _see_exception(task: asyncio.Future[AsyncBucket]) -> None:
     if not task.cancelled():
         task.exception()

@@ -53,10 +53,10 @@ class FeastLayout:
     """Reads hashes whose features are documents.
 
     Args:
-        collection: the SDK's handle of a scope and collection.
+        collection: the SDK's handle of a bucket, scope and collection.
     """
 
-    def __init__(self, collection: Callable[[str, str], AsyncCollection]) -> None:
+    def __init__(self, collection: Callable[[str, str, str], Awaitable[AsyncCollection]]) -> None:
         self._collection = collection
         self._complained: set[tuple[str, str]] = set()  # (view, feature), as many as the policy declares
 
@@ -102,7 +102,7 @@ class FeastLayout:
         name = view.document(entity, feature)
         if len(name.encode()) > MAX_KEY_BYTES:
             return _Feature(field, view, None)
-        return _Feature(field, view, await read(self._collection(view.scope, view.collection), name))
+        return _Feature(field, view, await read(await self._collection(view.bucket, view.scope, view.collection), name))
 
     def _decoded(self, feature: _Feature) -> _Stored | None:
         """The feature's document; None, with one log line for each feature: it is not as Feast writes it."""

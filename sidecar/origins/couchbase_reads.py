@@ -10,7 +10,7 @@ from couchbase.exceptions import CouchbaseException
 from policies.documents import DocumentAddress
 from sidecar.clock import Clock
 from sidecar.origins import couchbase_members, stored_document
-from sidecar.origins.base import ABSENT, Cause, Failed, OriginAnswer, Read
+from sidecar.origins.base import ABSENT, Cause, Failed, OriginAnswer, OriginUnavailable, Read
 from sidecar.origins.couchbase_connection import CouchbaseConnection
 from sidecar.origins.couchbase_documents import FEAST_LAYOUT, as_laid_out
 from sidecar.origins.couchbase_errors import DOCUMENT_NOT_FOUND, cause_of, code_of
@@ -36,7 +36,7 @@ class CouchbaseReads:
     def prefers_whole(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
         """Whether to ask for the whole document: all but a few members of large ones."""
         address = self._address_of(key)
-        few = self._sizes.prefers_members(address.scope, address.collection, len(fields))
+        few = self._sizes.prefers_members(address, len(fields))
         return not few or couchbase_members.paths_of(fields) is None
 
     async def read(self, read: Read, time_left: timedelta) -> OriginAnswer:
@@ -60,13 +60,13 @@ class CouchbaseReads:
                 return await self._feast.read(address, get)
             if is_key_too_long(address.document):
                 return None
-            collection = self._connection.collection(address.scope, address.collection)
+            collection = await self._connection.collection(address.bucket, address.scope, address.collection)
             found = await get(collection, encode_name(address.document))
-        except (CouchbaseException, RuntimeError) as exc:
+        except (CouchbaseException, OriginUnavailable, RuntimeError) as exc:
             return self._failed(exc)
         if found is None:
             return None
-        self._sizes.seen(address.scope, address.collection, len(found.body))
+        self._sizes.seen(address, len(found.body))
         return as_laid_out(found, address)
 
     async def _members(self, key: bytes, fields: tuple[bytes, ...], time_left: timedelta) -> OriginAnswer | None:
@@ -75,22 +75,24 @@ class CouchbaseReads:
         address = self._address_of(key)
         if not paths or address.layout != "json" or is_key_too_long(address.document):
             return None
-        collection: AsyncCollection = self._connection.collection(address.scope, address.collection)
         try:
+            collection = await self._connection.collection(address.bucket, address.scope, address.collection)
             members = await couchbase_members.look_up(
                 collection, encode_name(address.document), fields, paths, time_left
             )
-        except (CouchbaseException, RuntimeError) as exc:
+        except (CouchbaseException, OriginUnavailable, RuntimeError) as exc:
             if isinstance(exc, CouchbaseException) and code_of(exc) == DOCUMENT_NOT_FOUND:
                 return ABSENT
             return self._failed(exc)
         if members is None:
             return None
-        self._sizes.seen(address.scope, address.collection, members.size)
+        self._sizes.seen(address, members.size)
         return couchbase_members.found(members, fields, self._clock.wall_ms())
 
-    def _failed(self, error: CouchbaseException | RuntimeError) -> Failed:
+    def _failed(self, error: CouchbaseException | OriginUnavailable | RuntimeError) -> Failed:
         """Why nothing was read."""
+        if isinstance(error, OriginUnavailable):
+            return Failed(error.cause)
         if isinstance(error, CouchbaseException):
             return Failed(cause_of(error))
         if self._connection.connected:

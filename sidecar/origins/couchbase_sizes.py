@@ -7,6 +7,8 @@ about twice as much.
 
 from collections import OrderedDict
 
+from policies.documents import DocumentAddress
+
 _COLLECTIONS_KEPT = 1000
 _WEIGHT = 1 / 16  # of the newest document in the moving mean
 _FREE_BYTES = 2560
@@ -14,19 +16,20 @@ _BYTES_A_MEMBER = 1024
 
 
 class DocumentSizes:
-    """A moving mean of bytes by (scope, collection)."""
+    """A moving mean of bytes by (bucket, scope, collection)."""
 
     def __init__(self) -> None:
-        self._means: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._means: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
-    def seen(self, scope: str, collection: str, size: int) -> None:
+    def seen(self, address: DocumentAddress, size: int) -> None:
         """A document of ``size`` bytes was read."""
-        where = scope, collection
+        where = address.bucket, address.scope, address.collection
         mean = self._means.get(where)
         self._means[where] = float(size) if mean is None else mean + (size - mean) * _WEIGHT
         if len(self._means) > _COLLECTIONS_KEPT:
             self._means.popitem(last=False)
 
-    def prefers_members(self, scope: str, collection: str, members: int) -> bool:
+    def prefers_members(self, address: DocumentAddress, members: int) -> bool:
         """Whether ``members`` of a document cost less than all of it; a collection never read counts as small."""
-        return self._means.get((scope, collection), 0.0) > _FREE_BYTES + _BYTES_A_MEMBER * members
+        mean = self._means.get((address.bucket, address.scope, address.collection), 0.0)
+        return mean > _FREE_BYTES + _BYTES_A_MEMBER * members

@@ -36,7 +36,7 @@ from sidecar.origins.base import (
     Write,
     WriteAnswer,
 )
-from sidecar.origins.couchbase_calls import CouchbaseCalls
+from sidecar.origins.couchbase_calls import CouchbaseCalls, DeadlinePassed
 from sidecar.origins.couchbase_documents import (
     BINARY_LAYOUT,
     FEAST_LAYOUT,
@@ -105,7 +105,14 @@ class CouchbaseWrite:
         self._dtype_of = dtype_of
         self._deadline = deadline
         level = _DURABILITY.get(address.durability)
+        self._sent = False  # a mutation is on its way: what becomes of it is not known before its answer
+        self._given_up = False
         self._durable: dict[str, Any] = {} if level is None else {"durability": ServerDurability(level)}
+
+    def give_up(self) -> bool:
+        """Nobody waits any more. True: it may take effect yet; False: it never will, for no mutation was sent."""
+        self._given_up = True
+        return self._sent
 
     async def apply(self) -> WriteAnswer:
         """Send it, and say what became of it.
@@ -158,6 +165,7 @@ class CouchbaseWrite:
             except CouchbaseException as exc:
                 if code_of(exc) not in MOVED_ON:
                     raise
+            self._sent = False
             before, cas = await self._read()
 
     async def _change_members(self, write: HashSet | FieldExpire) -> WriteAnswer | None:
@@ -189,10 +197,11 @@ class CouchbaseWrite:
                 )
                 return answer
             except CouchbaseException as exc:
+                if code_of(exc) not in MOVED_ON and code_of(exc) not in PATH_REFUSED:
+                    raise
+                self._sent = False
                 if code_of(exc) in PATH_REFUSED:
                     return None
-                if code_of(exc) not in MOVED_ON:
-                    raise
 
     async def _set(self, write: SetValue) -> WriteAnswer:
         after, answer = stored_document.apply(write, None, self._clock.wall_ms(), self._dtype_of)
@@ -215,7 +224,8 @@ class CouchbaseWrite:
         if expiry_ms <= self._clock.wall_ms():
             return await self._remove()
         try:
-            await self._collection.touch(self._document, self._lifetime(expiry_ms), timeout=self._timeout())
+            timeout = self._options()["timeout"]  # a touch has no durability
+            await self._collection.touch(self._document, self._lifetime(expiry_ms), timeout=timeout)
         except CouchbaseException as exc:
             if code_of(exc) != DOCUMENT_NOT_FOUND:
                 raise
@@ -236,10 +246,15 @@ class CouchbaseWrite:
         return as_laid_out(replace(result.value, expiry_ms=KEPT_EXPIRY_MS), self._address), result.cas
 
     def _timeout(self) -> timedelta:
+        if self._given_up:
+            raise DeadlinePassed
         return self._calls.timeout(self._deadline)
 
     def _options(self) -> dict[str, Any]:
-        return {"timeout": self._timeout(), **self._durable}
+        """Options of a mutation, which is sent by them at once."""
+        options = {"timeout": self._timeout(), **self._durable}
+        self._sent = True
+        return options
 
     def _storing(self, after: Document) -> dict[str, Any]:
         """Options of insert, replace and upsert: a plain mutation clears the expiry, so say what it is to be."""

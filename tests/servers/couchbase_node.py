@@ -46,6 +46,7 @@ class CouchbaseNode:
         self.topology = Topology(bucket)
         self.skew_s = 0  # added to the wall clock: lets a test pass an expiry without waiting
         self.documents = Documents(lambda: now_s() + self.skew_s)
+        self.other_buckets: dict[str, Documents] = {}  # they share the first one's collections
         self.requests: Counter[str] = Counter()  # by opcode's name; "durable": those that asked for it
         self.connections: set[Connection] = set()
         self.hanging = False
@@ -104,7 +105,8 @@ class Connection(asyncio.Protocol):
         self._features: set[int] = set()
         self._sasl = SaslExchange(node.users)
         self._authenticated = False
-        self._bucket_selected = False
+        self._bucket: str | None = None
+        self._documents = node.documents
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -156,7 +158,7 @@ class Connection(asyncio.Protocol):
                 raise Failure(Status.NO_ACCESS)
             if opcode in _ABOUT:
                 return _ABOUT[opcode](self, request)
-            if not self._bucket_selected:
+            if self._bucket is None:
                 raise Failure(Status.NO_BUCKET)
             return _DOCUMENT[opcode](self, *self._address(request.key), request)
         except Failure as failure:
@@ -195,13 +197,14 @@ class Connection(asyncio.Protocol):
         return Response()
 
     def _select_bucket(self, request: Request) -> Response:
-        if request.key.decode() != self._node.topology.bucket:
+        name, node = request.key.decode(), self._node
+        if name != node.topology.bucket and name not in node.other_buckets:
             raise Failure(Status.NO_ACCESS)  # what the real server says of a bucket that is not there, too
-        self._bucket_selected = True
+        self._bucket, self._documents = name, node.other_buckets.get(name, node.documents)
         return Response()
 
     def _cluster_config(self, request: Request) -> Response:
-        return Response(self._node.topology.configuration(with_bucket=self._bucket_selected), datatype=1)
+        return Response(self._node.topology.configuration(self._bucket), datatype=1)
 
     def _error_map(self, request: Request) -> Response:
         return Response(ERROR_MAP, datatype=1)
@@ -227,39 +230,39 @@ class Connection(asyncio.Protocol):
         return collection, key
 
     def _get(self, collection: int, key: bytes, request: Request) -> Response:
-        document = self._node.documents.require(collection, key)
+        document = self._documents.require(collection, key)
         return Response(document.value, struct.pack(">I", document.flags), document.cas, datatype=document.datatype)
 
     def _upsert(self, collection: int, key: bytes, request: Request) -> Response:
-        documents = self._node.documents
+        documents = self._documents
         old = documents.require(collection, key, request.cas) if request.cas else documents.get(collection, key)
         return self._store(collection, key, request, old)
 
     def _insert(self, collection: int, key: bytes, request: Request) -> Response:
-        if self._node.documents.get(collection, key) is not None:
+        if self._documents.get(collection, key) is not None:
             raise Failure(Status.EXISTS)
         return self._store(collection, key, request, None)
 
     def _replace(self, collection: int, key: bytes, request: Request) -> Response:
-        return self._store(collection, key, request, self._node.documents.require(collection, key, request.cas))
+        return self._store(collection, key, request, self._documents.require(collection, key, request.cas))
 
     def _store(self, collection: int, key: bytes, request: Request, old: Document | None) -> Response:
         flags, seconds = struct.unpack(">II", request.extras)
-        expiry = self._node.documents.absolute_expiry(seconds)
+        expiry = self._documents.absolute_expiry(seconds)
         if not seconds and old is not None and FrameInfo.PRESERVE_EXPIRY in request.framing:
             expiry = old.expiry
         xattrs = old.xattrs if old is not None else {}
         document = Document(request.value, flags, expiry, xattrs=xattrs)
-        return self._mutated(self._node.documents.store(collection, key, document))
+        return self._mutated(self._documents.store(collection, key, document))
 
     def _remove(self, collection: int, key: bytes, request: Request) -> Response:
-        return self._mutated(self._node.documents.remove(collection, key, request.cas))
+        return self._mutated(self._documents.remove(collection, key, request.cas))
 
     def _touch(self, collection: int, key: bytes, request: Request) -> Response:
-        document = self._node.documents.require(collection, key)
+        document = self._documents.require(collection, key)
         (seconds,) = struct.unpack(">I", request.extras)
-        document.expiry = self._node.documents.absolute_expiry(seconds)
-        self._node.documents.touched(document)
+        document.expiry = self._documents.absolute_expiry(seconds)
+        self._documents.touched(document)
         return Response(cas=document.cas)
 
     def _get_and_touch(self, collection: int, key: bytes, request: Request) -> Response:
@@ -267,11 +270,11 @@ class Connection(asyncio.Protocol):
         return self._get(collection, key, request)
 
     def _lookup_in(self, collection: int, key: bytes, request: Request) -> Response:
-        return couchbase_node_subdoc.lookup(self._node.documents, collection, key, request)
+        return couchbase_node_subdoc.lookup(self._documents, collection, key, request)
 
     def _mutate_in(self, collection: int, key: bytes, request: Request) -> Response:
         keep_expiry = FrameInfo.PRESERVE_EXPIRY in request.framing
-        result = couchbase_node_subdoc.mutate(self._node.documents, collection, key, request, keep_expiry)
+        result = couchbase_node_subdoc.mutate(self._documents, collection, key, request, keep_expiry)
         return result if isinstance(result, Response) else self._mutated(result)
 
     def _mutated(self, document: Document) -> Response:

@@ -45,7 +45,7 @@ class Topology:
     def manifest_uid(self) -> int:
         return len(self.collections)
 
-    def configuration(self, *, with_bucket: bool) -> bytes:
+    def configuration(self, bucket: str | None) -> bytes:
         """The JSON of get_cluster_config: of the cluster, or of the bucket with its vbucket map."""
         config: dict[str, object] = {
             "rev": 1,
@@ -56,9 +56,9 @@ class Topology:
             "clusterCapabilitiesVer": [1, 0],
             "clusterCapabilities": {},
         }
-        if with_bucket:
+        if bucket is not None:
             config |= {
-                "name": self.bucket,
+                "name": bucket,
                 "uuid": "b0c4e7",
                 "nodeLocator": "vbucket",
                 "bucketType": "membase",

@@ -3,16 +3,18 @@
 import asyncio
 
 import pytest
-from servers.couchbase_node_documents import Document
+from servers.couchbase_node_documents import Document, Documents
 from servers.couchbase_node_origin import CLOCK, eventually, running_node, started_origin, within
 
 from policies.documents import DocumentAddress
 from sidecar.origins.base import (
     ABSENT,
     Applied,
+    Cause,
     Condition,
     Delete,
     Expire,
+    Failed,
     Found,
     GetAndExpire,
     HashDelete,
@@ -183,3 +185,22 @@ async def test_set_if_absent_asks_first_by_inserting(node, origin):
     node.documents.store(0, b"dead", Document(b'{"a":null}', JSON_FLAGS))
     assert await write(origin, SetValue(b"dead", b"3", Condition.IF_ABSENT)) == [Applied((True, None))]
     assert stored(node, b"dead").value == b"3"
+
+
+async def test_a_view_in_another_bucket_opens_it_when_it_is_asked(node):
+    """Reads and writes go there; one that cannot be opened fails for its keys only, and is tried again."""
+    node.other_buckets["archive"] = Documents(node.documents.now_s)
+
+    def address(key: bytes) -> DocumentAddress:
+        bucket = key.partition(b":")[0].decode() if b":" in key else ""
+        return DocumentAddress("_default", "_default", key, bucket=bucket)
+
+    async with started_origin(node.url, documents=address) as origin:
+        answers = await write(origin, SetValue(b"k", b"1"), SetValue(b"archive:k", b"2"))
+        assert answers == [Applied((True, None))] * 2
+        assert node.other_buckets["archive"].by_key[0, b"archive:k"].value == b"2"
+        reads = [Read(b"k"), Read(b"archive:k"), Read(b"nowhere:k")]
+        assert await origin.fetch_many(reads, within()) == [Found(b"1"), Found(b"2"), Failed(Cause.BUCKET)]
+        assert await write(origin, SetValue(b"nowhere:k", b"3")) == [Refused(Refusal.NOT_SENT, Cause.BUCKET)]
+        node.other_buckets["nowhere"] = Documents(node.documents.now_s)
+        assert await write(origin, SetValue(b"nowhere:k", b"3")) == [Applied((True, None))]

@@ -239,11 +239,12 @@ async def test_documents_of_layout_binary_are_strings(node, origin):
 def test_sizes_are_means_of_the_last_documents():
     """By collection, bounded in number; members win only where the document costs about twice as much."""
     sizes = DocumentSizes()
-    assert not sizes.prefers_members("s", "c", 1)
+    address = DocumentAddress("s", "c", b"k")
+    assert not sizes.prefers_members(address, 1)
     for _ in range(50):
-        sizes.seen("s", "c", 8000)
-    assert sizes.prefers_members("s", "c", 2)
-    assert not sizes.prefers_members("s", "c", 8)
+        sizes.seen(address, 8000)
+    assert sizes.prefers_members(address, 2)
+    assert not sizes.prefers_members(address, 8)
     for _ in range(100):
-        sizes.seen("s", "c", 500)
-    assert not sizes.prefers_members("s", "c", 1)
+        sizes.seen(address, 500)
+    assert not sizes.prefers_members(address, 1)

@@ -78,13 +78,13 @@ def test_a_document_that_no_key_names_has_no_key(policy, address):
 def test_every_collection_is_walked_once(policy):
     """The default collection and those of the views."""
     assert sorted(policy.documents.collections()) == [
-        ("_default", "_default"),
-        ("feast", "rows"),
-        ("features", "events"),
-        ("features", "kept"),
-        ("features", "profile"),
+        ("", "_default", "_default"),
+        ("", "feast", "rows"),
+        ("", "features", "events"),
+        ("", "features", "kept"),
+        ("", "features", "profile"),
     ]
-    assert policy.documents.collections()[0] == ("_default", "_default")
+    assert policy.documents.collections()[0] == ("", "_default", "_default")
 
 
 def test_feasts_own_layout_has_feasts_own_names():
@@ -142,3 +142,18 @@ def test_feasts_own_layout_has_a_document_for_each_feature():
     assert first.document(key, "a") == f"p:v:{key.removesuffix(b'p').hex()}:a"
     renamed = parse(text.replace("scope: s", "scope: t"), "p.yaml").compile(policy)
     assert renamed.moved_since(policy)(key), "the second view's documents are elsewhere"
+
+
+def test_a_view_may_be_in_another_bucket():
+    """The same scope and collection in two buckets are two places."""
+    text = (
+        "version: 1\nfeature_views:\n"
+        '  - {name: a, keys: "a:{x}", origin: {scope: s, collection: c, document: "{x}"}}\n'
+        '  - {name: b, keys: "b:{x}", origin: {bucket: other, scope: s, collection: c, document: "{x}"}}\n'
+    )
+    policy = parse(text, "p.yaml").compile()
+    assert (policy.document(b"a:1").bucket, policy.document(b"b:1").bucket) == ("", "other")
+    assert policy.key_of("s", "c", b"1") == b"a:1"
+    assert policy.key_of("s", "c", b"1", "other") == b"b:1"
+    moved = parse(text.replace("other", "third"), "p.yaml").compile(policy).moved_since(policy)
+    assert (moved(b"a:1"), moved(b"b:1")) == (False, True)
