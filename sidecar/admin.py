@@ -14,6 +14,7 @@ from sidecar.admin_http import BadRequest, GradualResponse, Request, Response, j
 from sidecar.clock import Clock
 from sidecar.config import Config
 from sidecar.fetch import ReadThrough
+from sidecar.listening_socket import listening_socket
 from sidecar.logs import logger
 from sidecar.metrics.collector import MetricSources
 from sidecar.metrics.exposition import Exposition
@@ -87,9 +88,8 @@ class AdminServer:
         Raises:
             OSError: the address cannot be had.
         """
-        self._server = await asyncio.start_server(
-            self._serve, address.host, address.port, limit=admin_http.MAX_HEAD_BYTES
-        )
+        listening = listening_socket(address)
+        self._server = await asyncio.start_server(self._serve, sock=listening, limit=admin_http.MAX_HEAD_BYTES)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:

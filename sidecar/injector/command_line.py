@@ -64,9 +64,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_injector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="settings of the sidecar; YAML, read again when it changes")
-    parser.add_argument("--listen", metavar="HOST:PORT", default="0.0.0.0:8443", help="reviews (default: %(default)s)")
+    parser.add_argument("--listen", metavar="HOST:PORT", default="[::]:8443", help="reviews (default: %(default)s)")
     parser.add_argument(
-        "--admin", metavar="HOST:PORT", default="0.0.0.0:8379", help="probes and metrics (default: %(default)s)"
+        "--admin", metavar="HOST:PORT", default="[::]:8379", help="probes and metrics (default: %(default)s)"
     )
     parser.add_argument("--namespace", metavar="NAME", help="its own namespace (default: of its service account)")
     name = "feature-sidecar-injector"

@@ -107,7 +107,7 @@ def _arguments(settings: SidecarSettings, has_group: bool) -> list[str]:
         mode = ("0660" if has_group else "0666") if settings.socket_mode == "auto" else settings.socket_mode
         arguments += ["--listen", f"unix://{SOCKET}", "--unix-socket-mode", mode]
     # the kubelet and Prometheus come to the pod's address; there only probes and metrics answer
-    arguments += ["--admin", f"0.0.0.0:{settings.admin_port}", "--origin", settings.origin]
+    arguments += ["--admin", f"[::]:{settings.admin_port}", "--origin", settings.origin]
     if settings.policy is not None:
         arguments += ["--policy", f"{_POLICY_DIRECTORY}/{settings.policy_key}"]
     if settings.origin_secret is not None:

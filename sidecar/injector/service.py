@@ -22,6 +22,7 @@ from sidecar.injector.kubernetes_api import SERVICE_ACCOUNT, ApiError, Kubernete
 from sidecar.injector.operator_file import read_settings, stamp
 from sidecar.injector.settings import SettingsError
 from sidecar.injector.webhook import ServingTls, Webhook, admin_application, runner
+from sidecar.listening_socket import listening_socket
 from sidecar.logs import logger
 
 NATIVE_SINCE = (1, 29)
@@ -148,8 +149,9 @@ class Injector:
         running = runner(application)
         await running.setup()
         self._runners.append(running)
-        await web.TCPSite(running, address.host, address.port, ssl_context=tls).start()
-        return int(running.addresses[0][1])
+        listening = listening_socket(address)
+        await web.SockSite(running, listening, ssl_context=tls).start()
+        return int(listening.getsockname()[1])
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sidecar.descriptors",
         "sidecar.health",
         "sidecar.healthcheck",
+        "sidecar.listening_socket",
         "sidecar.logs",
         "sidecar.policy_status",
         "sidecar.snapshot_status",

@@ -54,7 +54,8 @@ def test_the_injector_takes_the_flags_of_the_chart(values):
 def test_ports_meet():
     """The Service leads to the webhook's port, probes and PodMonitor to the other."""
     flags, ports = arguments({}), {port["name"]: port["containerPort"] for port in container({})["ports"]}
-    assert ports == {"webhook": int(flags.listen.split(":")[1]), "metrics": int(flags.admin.split(":")[1])}
+    listening = {"webhook": flags.listen, "metrics": flags.admin}
+    assert ports == {name: int(address.rpartition(":")[2]) for name, address in listening.items()}
     assert [port["targetPort"] for port in one("Service")["spec"]["ports"]] == ["webhook"]
     probes = [container({})[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")]
     assert [(probe["path"], probe["port"]) for probe in probes] == [

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import jsonpatch
+import pytest
 from kubernetes_schemas import BEFORE_NATIVE, LATEST, OLDEST_NATIVE, schema_errors
 from pod_corpus import GENERATED, Case, corpus, review
 from pod_rules import api_errors, restricted_violations
@@ -17,6 +18,7 @@ from sidecar.injector.admission import AdmissionRules
 from sidecar.injector.container import CONTAINER
 from sidecar.injector.settings import SidecarSettings
 
+pytestmark = pytest.mark.slow  # hundreds of pods by several schemas
 Answers = dict[str, tuple[Case, dict[str, Any], str]]
 
 

@@ -90,7 +90,7 @@ def test_arguments_are_what_serve_takes():
     }
     parsed = build_parser().parse_args(sidecar(wide)["args"])
     assert parsed.listen == ["tcp://127.0.0.1:6379", "unix:///run/feature-sidecar/redis.sock"]
-    assert (parsed.admin, parsed.policy) == ("0.0.0.0:8379", "/etc/feature-sidecar/policy/policy.yaml")
+    assert (parsed.admin, parsed.policy) == ("[::]:8379", "/etc/feature-sidecar/policy/policy.yaml")
     assert parsed.origin_password_file == "/etc/feature-sidecar/origin/password"
     assert parsed.origin_certificate == "/etc/feature-sidecar/certificate/tls.crt"
     assert parsed.origin_key == "/etc/feature-sidecar/certificate/tls.key"

@@ -27,6 +27,7 @@ from sidecar.injector.service import Injector, InjectorConfig
 from sidecar.injector.settings import SettingsError
 from sidecar.metrics.catalog import CATALOG, INJECTOR_CATALOG
 
+pytestmark = pytest.mark.slow  # processes are started
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/feature-sidecar-injector"
 SECRET = "/api/v1/namespaces/injectors/secrets/feature-sidecar-injector-tls"
 

@@ -125,7 +125,7 @@ feature-sidecar.io/inject: "false"
 {{- if eq $mode "auto" }}{{ $mode = ternary "0660" "0666" (default false .hasFsGroup) }}{{ end }}
 {{- $words = concat $words (list "--listen" "unix:///run/feature-sidecar/redis.sock" "--unix-socket-mode" $mode) }}
 {{- end }}
-{{- $words = concat $words (list "--admin" (printf "0.0.0.0:%s" (get $settings "admin-port")) "--origin" $settings.origin) }}
+{{- $words = concat $words (list "--admin" (printf "[::]:%s" (get $settings "admin-port")) "--origin" $settings.origin) }}
 {{- if $settings.policy }}
 {{- $words = concat $words (list "--policy" (printf "/etc/feature-sidecar/policy/%s" (get $settings "policy-key"))) }}
 {{- end }}
