@@ -13,6 +13,7 @@ from policies.feast import feature_field
 from policies.model import Block, Feature, FeatureSet, FeatureView, Place
 from policies.policy import Policy
 from policies.rules import count_rules, feast_groups
+from policies.set_checks import check_sets
 from policies.settings import MAX_WINDOW_MS
 from policies.shown_bytes import show_bytes
 
@@ -31,6 +32,7 @@ def check(policy: Policy, findings: Findings) -> None:
     for group in feast_groups(policy.views).values():
         _check_field_hashes(group, findings)
     check_documents(policy.views, findings)
+    check_sets(policy, findings)
     rules = count_rules(policy.views)
     for count, most, what in ((len(policy.views) + 1, MAX_VIEWS, "feature views"), (rules, MAX_RULES, "rules")):
         if count > most:

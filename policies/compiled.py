@@ -11,6 +11,7 @@ from policies.documents import DocumentAddress, DocumentMap
 from policies.effective import Effective, RuleLimits
 from policies.model import OriginMapping
 from policies.numbers import StableNumbers
+from policies.prefetch_plan import PrefetchPlan
 from policies.resolver import Resolver
 from policies.rules import RuleName
 
@@ -51,6 +52,7 @@ class Compilation(NamedTuple):
     rules: Mapping[int, Rule]
     resolver: Resolver
     documents: DocumentMap
+    plan: PrefetchPlan
     feast_views: tuple[FeastView, ...]
 
 
@@ -64,6 +66,7 @@ class CompiledPolicy:
         table: what the hit path reads.
         view_names: by view number; 0 is ``_default``. Views that went away keep their number and name.
         flush: ``refuse`` or ``memory``.
+        plan: the feature sets, compiled.
         row_rule, field_rules: as Resolver's.
     """
 
@@ -77,6 +80,7 @@ class CompiledPolicy:
         self.view_names: list[str] = parts.view_numbers.names
         self.feast_views = parts.feast_views
         self.feature_sets = policy.feature_sets
+        self.plan = parts.plan
         self.prefetch = policy.prefetch
         self.snapshot = policy.snapshot
         self.warmup = policy.warmup

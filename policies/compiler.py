@@ -12,6 +12,7 @@ from policies.effective import rule_limits
 from policies.feast import feature_field, timestamp_field
 from policies.model import FeatureView
 from policies.numbers import StableNumbers
+from policies.plan_compiler import compile_plan
 from policies.resolver import DefaultRules, FeastRules, Resolver
 from policies.rules import (
     DEFAULT_FEAST_HASH,
@@ -47,6 +48,7 @@ def compile_policy(policy: Policy, previous: CompiledPolicy | None = None) -> Co
         view = view_numbers[name.view]
         rules[numbers[name]] = Rule(numbers[name], name, view, settings, rule_limits(settings, view, flags), dtype)
     resolver = _resolver(policy, numbers)
+    plan = compile_plan(policy, numbers, rules)
     return CompiledPolicy(
         Compilation(
             policy=policy,
@@ -57,6 +59,7 @@ def compile_policy(policy: Policy, previous: CompiledPolicy | None = None) -> Co
             rules=rules,
             resolver=resolver,
             documents=DocumentMap(_mappings(policy, numbers), resolver.row_rule),
+            plan=plan,
             feast_views=tuple(_feast_view(view) for view in policy.views if view.feast is not None),
         )
     )

@@ -72,6 +72,28 @@ def split_entity_key(key: bytes) -> tuple[bytes, bytes] | None:
     return (key[:names_end], key[at:]) if at < len(key) else None
 
 
+class EntityValue(NamedTuple):
+    """One join key's value in an entity key: its Feast type, its bytes, and where in the key they end."""
+
+    kind: int
+    data: bytes
+    end: int
+
+
+def read_values(key: bytes, start: int, count: int) -> list[EntityValue] | None:
+    """The values of an entity key whose join keys' names end at ``start``; None: it is too short. Hostile bytes."""
+    values = []
+    for _ in range(count):
+        if len(key) < start + 8:
+            return None
+        kind, size = _U32.unpack_from(key, start)[0], _U32.unpack_from(key, start + 4)[0]
+        start += 8 + size
+        if start > len(key):
+            return None
+        values.append(EntityValue(kind, key[start - size : start], start))
+    return values
+
+
 def timestamp_field(view: str) -> bytes:
     """The field of a view's event time."""
     return TIMESTAMP_PREFIX + view.encode()

@@ -11,13 +11,13 @@ from policies.checks import check
 from policies.errors import PolicyError, Problem
 from policies.feast import KEY_VERSION, FeastHash
 from policies.feature_pattern import FeaturePattern
-from policies.key_pattern import KeyPattern, parse_key_pattern
-from policies.model import Feature, FeatureSet, FeatureView, Given, OriginMapping, Place
+from policies.key_pattern import parse_key_pattern
+from policies.model import Feature, FeatureSet, FeatureView, Given, OriginMapping, Place, SetMember
 from policies.origin_reader import read_origin
 from policies.policy import Policy, content_digest, make_prefetch, make_snapshot, make_warmup
 from policies.rules import DEFAULT_VIEW
 from policies.settings import BY_LEVEL, FEATURE_SETTINGS, FRESHNESS_SETTINGS, SECTIONS, VIEW_SETTINGS
-from policies.yaml_tree import Node, YamlError, parse_yaml
+from policies.yaml_tree import Mapping, Node, YamlError, parse_yaml
 
 MAX_FILE_BYTES = 16 * 2**20  # a ConfigMap holds 1 MiB
 _NAME = re.compile(r"[\w.@/-]{1,128}")
@@ -26,6 +26,8 @@ _EXPECTED_PROJECT = "the Feast project's name"
 _EXPECTED_JOIN_KEYS = "a list of the entity's join keys"
 _EXPECTED_MEMBERS = "a list of at least two key patterns"
 _EXPECTED_KEYS = 'a quoted pattern such as "user:{user_id}"'
+_EXPECTED_MEMBER = f"{_EXPECTED_KEYS}, or {{view: NAME}}"
+_EXPECTED_VIEW = "the name of a feature view"
 
 
 def load(path: str | Path) -> Policy:
@@ -201,15 +203,22 @@ def _read_set(findings: Findings, node: Node, place: Place) -> FeatureSet:
     """One item of ``feature_sets``."""
     block, name = _named(findings, node, place)
     block.require("members", _EXPECTED_MEMBERS)
-    members: list[KeyPattern] = []
-    for item, at in block.items("members", _EXPECTED_MEMBERS, least=2):
-        pattern = read_text(findings, item, at, _EXPECTED_KEYS, parse_key_pattern)
-        if pattern in members:
-            findings.report(at, f'"{pattern}" again', "each member once")
-        if pattern is not None:
-            members.append(pattern)
+    members = [
+        _read_member(findings, item, at) for item, at in block.items("members", _EXPECTED_MEMBERS, least=2)
+    ]
     block.finish(_belongs)
     return FeatureSet(name, tuple(members), block.place)
+
+
+def _read_member(findings: Findings, node: Node, place: Place) -> SetMember:
+    """A key pattern, or ``{view: name}``."""
+    if isinstance(node, Mapping):
+        block = BlockReader(findings, node, place)
+        block.require("view", _EXPECTED_VIEW)
+        view = block.text("view", _EXPECTED_VIEW, _name)
+        block.finish(_belongs)
+        return SetMember(place, view=view)
+    return SetMember(place, keys=read_text(findings, node, place, _EXPECTED_MEMBER, parse_key_pattern))
 
 
 def _belongs(name: str) -> str:

@@ -69,11 +69,22 @@ class FeatureView(msgspec.Struct, frozen=True):
     places: Mapping[str, Place] = {}  # of `keys`, `feast`, `origin`, `durability`... where they were given
 
 
+class SetMember(msgspec.Struct, frozen=True):
+    """A member of a feature set: keys of a pattern, or those of a feature view."""
+
+    place: Place
+    keys: KeyPattern | None = None
+    view: str | None = None
+
+    def __str__(self) -> str:
+        return f"{{view: {self.view}}}" if self.keys is None else str(self.keys)
+
+
 class FeatureSet(msgspec.Struct, frozen=True):
     """What a model asks for together."""
 
     name: str
-    members: tuple[KeyPattern, ...]
+    members: tuple[SetMember, ...]
     place: Place
 
 

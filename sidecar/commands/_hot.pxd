@@ -5,6 +5,7 @@ from protocol._parser cimport Arg, FieldList
 from protocol._writer cimport ReplyBuffer
 from sidecar.memory._store cimport RowView, Store
 from sidecar.metrics._counters cimport Counters
+from sidecar.prefetch._touches cimport TouchLog
 
 
 cdef struct Command:             # one parsed command of the turn; everything points into its session's window
@@ -19,6 +20,7 @@ cdef struct Command:             # one parsed command of the turn; everything po
 cdef class HotCommands:
     cdef Store store
     cdef Counters counters
+    cdef TouchLog touches        # what prefetching is told of
     cdef list stale_keys         # keys that were answered stale and want revalidation: taken at the end of the turn
     # Scratch for one command, grown to the largest seen up to MAX_BATCH
     cdef void* batch             # KeyView per MGET key
@@ -34,6 +36,7 @@ cdef class HotCommands:
     cdef bint hgetall(self, const Command* command, int proto, ReplyBuffer out) except -1
     cdef bint exists(self, const Command* command, ReplyBuffer out) except -1
     cdef bint select(self, const Command* command, const Arg* fields, uint32_t count, bint many, int proto, ReplyBuffer out) except -1
+    cdef void note_row(self, const Command* command, const RowView* row) noexcept
     cdef bint all_present(self, const int32_t* columns, uint32_t count) noexcept
     cdef const Arg* expand(self, const FieldList* listed) noexcept
     cdef uint64_t reply_size(self, const RowView* row, const int32_t* columns, uint32_t count) noexcept

@@ -42,8 +42,9 @@ cdef inline uint8_t* put_null(uint8_t* to, int proto) noexcept nogil:
 
 
 cdef class HotCommands:
-    def __cinit__(self, Store store not None, Counters counters not None):
+    def __cinit__(self, Store store not None, Counters counters not None, TouchLog touches=None):
         self.store = store
+        self.touches = TouchLog() if touches is None else touches
         self.counters = counters
         self.stale_keys = []
         self.batch = NULL
@@ -121,6 +122,8 @@ cdef class HotCommands:
         count_served(self.counters, view.view, view.outcome, view.age_ticks, 1)
         if view.revalidate:
             self.note_stale(key)
+        if self.touches.noting:
+            self.touches.note(key.data, <uint32_t>key.size, command.key_hash, view.rule)
         return True
 
     cdef bint mget(self, const Command* command, int proto, ReplyBuffer out) except -1:
@@ -172,6 +175,9 @@ cdef class HotCommands:
                 to = put_bulk(to, view.value, view.size)
             count_served(counters, view.view, view.outcome, view.age_ticks, 1)
         out.end = to - out.data
+        if self.touches.noting:
+            for i in range(count):
+                self.touches.note(keys[i].data, <uint32_t>keys[i].size, views[i].key_hash, views[i].view.rule)
         return True
 
     cdef bint exists(self, const Command* command, ReplyBuffer out) except -1:
@@ -217,6 +223,7 @@ cdef class HotCommands:
             for i in range(count):
                 out.null(proto)
             count_served(self.counters, row.view, NEGATIVE, row.age_ticks, count)
+            self.note_row(command, &row)
             return True
         if row.revalidate:
             self.note_stale(key)
@@ -242,7 +249,13 @@ cdef class HotCommands:
         self.write_columns(&row, columns, outcomes, count, proto, out)
         if outcomes == NULL:
             count_served(self.counters, row.view, row.outcome, row.age_ticks, count)
+        self.note_row(command, &row)
         return True
+
+    cdef void note_row(self, const Command* command, const RowView* row) noexcept:
+        """Prefetching is told of a row that was answered."""
+        if self.touches.noting:
+            self.touches.note(command.args[1].data, <uint32_t>command.args[1].size, command.key_hash, row.rule)
 
     cdef bint all_present(self, const int32_t* columns, uint32_t count) noexcept:
         cdef int32_t lowest = 0
@@ -303,6 +316,7 @@ cdef class HotCommands:
         if row.outcome == NEGATIVE:
             out.map(0, proto)
             count_served(self.counters, row.view, NEGATIVE, row.age_ticks, 1)
+            self.note_row(command, &row)
             return True
         if row.revalidate:
             self.note_stale(key)
@@ -316,4 +330,5 @@ cdef class HotCommands:
             to = put_bulk(to, name, name_length)
             out.end = put_bulk(to, value, length) - out.data
         count_served(self.counters, row.view, row.outcome, row.age_ticks, row.columns)
+        self.note_row(command, &row)
         return True

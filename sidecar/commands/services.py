@@ -40,6 +40,7 @@ class Services:
         locks: keys that belong to a running EXEC; while it is not empty the hot path is closed.
         exec_locks: lets others wait for those keys.
         started_at: seconds on the loop's clock.
+        touches: is told of the keys that commands ask for: prefetching acts on it.
     """
 
     store: Store
@@ -58,6 +59,7 @@ class Services:
     cursors: Cursors = field(default_factory=Cursors)
     locks: dict[bytes, Any] = field(default_factory=dict)
     exec_locks: Locks = field(init=False)
+    touches: TouchLog = field(default_factory=TouchLog)
 
     def __post_init__(self) -> None:
         self.exec_locks = Locks(self.locks)

@@ -7,7 +7,7 @@ from policies._freshness cimport ERROR_ONLY, FEAST_ROW, FEAST_TIMESTAMP, FRESH, 
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._index cimport Slot
 from sidecar.memory._items cimport (
-    BUSY, EXPIRES, NEGATIVE_ITEM, REFRESHING, ROW, expiry_of, filled_at_of, item_rule, string_parts, value_of,
+    BUSY, EXPIRES, NEGATIVE_ITEM, REFRESHING, ROW, UNASKED, expiry_of, filled_at_of, item_rule, string_parts, value_of,
 )
 from sidecar.memory._row_lookups cimport FOLLOWS
 from sidecar.memory._plans cimport column_names
@@ -71,6 +71,8 @@ cdef class Answers(Writes):
                 return None
             if count:
                 count_served(self.counters, rule.view, NEGATIVE, age, len(fields) if fields else 1)
+                if item[0] & UNASKED:
+                    self.asked_for(item, key_hash)
             return ABSENT
         if not item[0] & ROW:
             verdict = freshness(age, entry_jitter(key_hash, rule), rule)
@@ -83,6 +85,8 @@ cdef class Answers(Writes):
                 elif verdict == <int>FRESH and window == <int>STALE:
                     self.must_revalidate = self.string_near_end(item, key_hash, age, rule)
                 count_served(self.counters, rule.view, STALE_HIT if verdict != <int>FRESH else HIT, age, 1)
+                if item[0] & UNASKED:
+                    self.asked_for(item, key_hash)
             at = string_parts(item, &key_size, &value_size)
             return Found((<const char*>at + key_size)[:value_size], True, expiry_ms)
         if fields is None:
@@ -91,6 +95,8 @@ cdef class Answers(Writes):
         into = {}
         if not self.collect(&row, fields, window, into, count, False):
             return None
+        if count and item[0] & UNASKED:
+            self.asked_for(item, key_hash)
         return Found(into, fields is None, expiry_ms)
 
     cdef bint string_near_end(self, uint8_t* item, uint64_t key_hash, uint32_t age, const Limits* rule) noexcept:

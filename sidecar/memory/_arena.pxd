@@ -5,7 +5,8 @@ from sidecar.memory._machine cimport NO_SEGMENT
 cdef enum:
     SMALL = 0            # S3-FIFO's probation queue: where new items come in
     MAIN = 1             # what was used again
-    QUEUES = 2
+    PREFETCHED = 2       # what came by prefetch: admitted apart from all else (_admission.pyx)
+    QUEUES = 3
     DRAINING = 254       # taken from its queue, being emptied
     FREE = 255
 
@@ -15,7 +16,7 @@ cdef struct Segment:
     uint32_t next        # towards the newest
     uint32_t previous
     uint32_t serial      # of this filling: a remembered position is void when it changed
-    uint8_t queue        # SMALL, MAIN, DRAINING or FREE
+    uint8_t queue        # SMALL, MAIN, PREFETCHED, DRAINING or FREE
     uint8_t origin_queue # of a draining segment: the queue that it was taken from
 
 cdef struct Queue:
@@ -38,7 +39,7 @@ cdef struct Arena:
     uint32_t warm            # chain of free segments with pages
     uint32_t warm_count
     uint32_t cold            # chain of free segments whose pages were given back
-    Queue queues[2]
+    Queue queues[3]
 
 cdef int arena_open(Arena* arena, uint32_t segment_bytes, uint32_t capacity) except -1
 cdef void arena_close(Arena* arena) noexcept nogil

@@ -30,7 +30,7 @@ cdef object audit_segments(Tier* tier):
     cdef RowParts parts
     cdef uint64_t used = 0
     live = {}
-    queues = [0, 0]
+    queues = [0, 0, 0]
     strings = rows = negatives = fields = 0
     for number in range(tier.arena.ever):
         segment = &tier.arena.segments[number]
@@ -64,11 +64,11 @@ cdef object audit_segments(Tier* tier):
         assert bytes_ == segment.live, "live bytes of a segment"
         queues[segment.origin_queue if segment.queue == DRAINING else segment.queue] += bytes_
         if segment.queue == DRAINING:
-            assert number in (tier.evicting.segment, tier.compacting.segment), "a lost segment"
+            assert number in (tier.evicting.segment, tier.compacting.segment, tier.recycling.segment), "a lost segment"
         elif bytes_ == 0:
             assert tier.arena.queues[segment.queue].newest == number, "an empty segment was not freed"
     assert used == tier.arena.in_use
-    assert queues == [tier.arena.queues[0].live, tier.arena.queues[1].live], "live bytes of a queue"
+    assert queues == [tier.arena.queues[number].live for number in range(QUEUES)], "live bytes of a queue"
     assert (strings, rows, negatives, fields) == (tier.strings, tier.rows, tier.negatives, tier.fields), "totals"
     return live
 

@@ -12,21 +12,20 @@ compacted instead: its live items move on within their queue.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from sidecar.memory._arena cimport (
-    DRAINING, FREE, MAIN, QUEUES, SMALL, Segment, free_segment, trim_segments, unlink_segment,
+    DRAINING, FREE, MAIN, PREFETCHED, QUEUES, SMALL, Segment, free_segment, trim_segments, unlink_segment,
 )
 from sidecar.memory._ghosts cimport ghosts_add, ghosts_resize, ghosts_take
 from sidecar.memory._index cimport (
     Slot, frequency_of, hash_of, index_begin_growth, index_find_offset, index_grow_step, index_growth_bytes,
     index_wants_growth, slot_value,
 )
-from sidecar.memory._items cimport DEAD, PAD, item_key, item_size
+from sidecar.memory._items cimport DEAD, PAD, UNASKED, item_key, item_size
 from sidecar.memory._machine cimport ANY_AMOUNT, NO_SEGMENT, NOWHERE, check
 from sidecar.memory._tier cimport Drain, drop_item, is_expired, kill, move_item, small_bytes, spare_segments
 
 cdef enum:
     MOST_ITEMS = 512         # looked at per write: about 0.1 ms
     MOST_BYTES = 262144      # copied per write, one item more at most
-    SPARE = 3                # segments kept spare: one to fill, one to move into, one in hand
     SMALL_SHARE = 10         # the small queue is one part in ten
     MOVE_AT = 2              # uses that take an item from the small queue to the main one, as in the authors' own code
     LOOKED_AT = 16           # segments looked at for being mostly dead, per write
@@ -67,6 +66,9 @@ cdef void settle(Tier* tier, Drain* drain, uint8_t* item, uint64_t offset) noexc
     if drain.keep:
         if move_item(tier, &slot, queue, frequency):
             return
+    elif queue == PREFETCHED:
+        if not item[0] & UNASKED and move_item(tier, &slot, MAIN if frequency >= MOVE_AT else SMALL, 0):
+            return                   # it was asked for: from here on an entry like any other
     elif queue == SMALL:
         if frequency >= MOVE_AT and move_item(tier, &slot, MAIN, 0):
             return
@@ -75,6 +77,10 @@ cdef void settle(Tier* tier, Drain* drain, uint8_t* item, uint64_t offset) noexc
         return
     tier.evicted += 1
     drop_item(tier, &slot)
+
+
+cdef uint64_t live_bytes(const Tier* tier) noexcept nogil:
+    return tier.arena.queues[SMALL].live + tier.arena.queues[MAIN].live + tier.arena.queues[PREFETCHED].live
 
 
 cdef uint64_t empty_segment(Tier* tier, Drain* drain, uint32_t* items, uint64_t* bytes_, uint64_t want) noexcept nogil:
@@ -93,9 +99,9 @@ cdef uint64_t empty_segment(Tier* tier, Drain* drain, uint32_t* items, uint64_t*
         size = item_size(item)
         check(size and drain.at + size <= segment.used)
         if not item[0] & DEAD:
-            live = tier.arena.queues[0].live + tier.arena.queues[1].live
+            live = live_bytes(tier)
             settle(tier, drain, item, base + drain.at)
-            if tier.arena.queues[0].live + tier.arena.queues[1].live < live:
+            if live_bytes(tier) < live:
                 freed += size
             else:
                 bytes_[0] = bytes_[0] - size if bytes_[0] > size else 0
@@ -133,12 +139,15 @@ cdef bint find_sparse(Tier* tier) noexcept nogil:
 
 
 cdef bint begin_eviction(Tier* tier) noexcept nogil:
-    """Take the oldest segment of the queue that is over its share."""
+    """Take the oldest segment of the queue that is over its share: first of what was prefetched beyond its room."""
     cdef uint64_t small = tier.arena.queues[SMALL].live
     cdef uint32_t queue = SMALL if small * SMALL_SHARE > small + tier.arena.queues[MAIN].live else MAIN
-    cdef uint32_t number = tier.arena.queues[queue].oldest
+    cdef uint32_t number
+    if tier.arena.queues[PREFETCHED].count > tier.prefetch_segments:
+        queue = PREFETCHED
+    number = tier.arena.queues[queue].oldest
     if number == NO_SEGMENT:
-        number = tier.arena.queues[1 - queue].oldest
+        number = tier.arena.queues[SMALL if queue == MAIN else MAIN].oldest
     if number == NO_SEGMENT:
         return False
     unlink_segment(&tier.arena, number)
@@ -159,6 +168,8 @@ cdef void make_room(Tier* tier, uint32_t size) noexcept nogil:
     cdef int64_t wanted = SPARE
     if index_wants_growth(&tier.index):
         wanted += 1 + (index_growth_bytes(&tier.index) >> tier.arena.shift)
+    if tier.prefetch_segments > tier.arena.queues[PREFETCHED].count:
+        wanted += tier.prefetch_segments - tier.arena.queues[PREFETCHED].count       # not for what is demanded
     if spare_segments(tier) >= wanted:
         tier.freed_ahead = 0
         tier.seen_bytes = small_bytes(tier)

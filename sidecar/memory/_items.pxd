@@ -19,6 +19,7 @@ cdef enum ItemFlag:
     REFRESHING = 16      # a revalidation was handed out
     NEGATIVE_ITEM = 32   # the origin has no such document
     EXPIRES = 64         # an expiry by the wall clock follows the header
+    UNASKED = 128        # it came by prefetch and nobody asked for it yet
 
 cdef enum:
     PAD = 0xFF

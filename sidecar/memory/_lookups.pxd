@@ -27,6 +27,7 @@ cdef class Lookups:
     cdef void prefetch_item(self, uint64_t key_hash) noexcept nogil            # every line of it, up to 1008 bytes
     cdef Probe find_string(self, uint64_t key_hash, const uint8_t* key, uint32_t size, StringView* out) noexcept
     # the layers above use these
+    cdef void asked_for(self, uint8_t* item, uint64_t key_hash) noexcept nogil
     cdef void chase(self) noexcept nogil
     cdef uint8_t* find_live(self, uint64_t key_hash, const uint8_t* key, uint32_t size, Slot* slot) noexcept
     cdef bint resolve_again(self, uint8_t* item) noexcept

@@ -10,10 +10,10 @@ from sidecar.memory._index cimport (
     slot_value, tag_of, touch,
 )
 from sidecar.memory._items cimport (
-    BUSY, EXPIRES, NEGATIVE_ITEM, REFRESHING, ROW, expiry_of, filled_at_of, item_key, item_rule, string_parts,
+    BUSY, EXPIRES, NEGATIVE_ITEM, REFRESHING, ROW, UNASKED, expiry_of, filled_at_of, item_key, item_rule, string_parts,
 )
 from sidecar.memory._machine cimport OFFSET_MASK, OLDEST_AGE
-from sidecar.memory._tier cimport age_of, tier_close, tier_open
+from sidecar.memory._tier cimport age_of, note_verdict, tier_close, tier_open
 from sidecar.memory._views cimport NEEDS_ORIGIN, NOT_HERE, OTHER_KIND, USABLE, Probe, StringView
 from sidecar.metrics._counters cimport HIT, MAX_VIEWS, NEGATIVE, STALE_HIT, Counters
 
@@ -159,6 +159,7 @@ cdef class Lookups:
         rule = &self.table.limits[item_rule(item)]
         out.age_ticks = age_of(self.now, filled_at_of(item))
         out.view = rule.view
+        out.rule = <uint16_t>item_rule(item)
         out.revalidate = False
         if item[0] & (NEGATIVE_ITEM | ROW):
             if item[0] & ROW:
@@ -182,4 +183,12 @@ cdef class Lookups:
                 out.outcome = STALE_HIT
                 out.revalidate = not item[0] & REFRESHING
                 item[0] |= REFRESHING
+        if item[0] & UNASKED:
+            self.asked_for(item, key_hash)
         return USABLE
+
+    @cython.final
+    cdef void asked_for(self, uint8_t* item, uint64_t key_hash) noexcept nogil:
+        """The first use of what was prefetched."""
+        item[0] &= ~UNASKED
+        note_verdict(&self.tier, key_hash, True)

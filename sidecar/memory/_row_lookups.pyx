@@ -14,7 +14,7 @@ from protocol._parser cimport Arg, FieldList
 from sidecar.memory._hash cimport siphash13
 from sidecar.memory._index cimport Slot
 from sidecar.memory._items cimport (
-    BUSY, NEGATIVE_ITEM, REFRESHING, ROW, RowParts, SIDE_MIXED, WHOLE, filled_at_of, item_rule, row_parts, side_absent,
+    BUSY, NEGATIVE_ITEM, REFRESHING, ROW, RowParts, SIDE_MIXED, UNASKED, WHOLE, filled_at_of, item_rule, row_parts, side_absent,
     side_filled_at, side_of,
 )
 from sidecar.memory._machine cimport OLDEST_AGE, check
@@ -122,7 +122,11 @@ cdef class RowLookups(Lookups):
                 return NEEDS_ORIGIN
             out.outcome = NEGATIVE
             out.list_fresh = True
-            return MIXED if rule.flags & FEAST_ROW else USABLE
+            if rule.flags & FEAST_ROW:
+                return MIXED
+            if item[0] & UNASKED:
+                self.asked_for(item, key_hash)
+            return USABLE
         out.list_fresh = out.whole and freshness(out.age_ticks, entry_jitter(key_hash, rule), rule) == FRESH
         if out.plan.has_timestamps or rule.flags & FEAST_ROW or out.view == MIXED_VIEWS or out.parts.shape & SIDE_MIXED:
             return MIXED
@@ -130,6 +134,8 @@ cdef class RowLookups(Lookups):
         jitter = entry_jitter(key_hash, floor)
         if <uint64_t>out.age_ticks + jitter + self.early[rule.view].window_ticks < floor.fresh_ticks:
             out.outcome = HIT
+            if item[0] & UNASKED:
+                self.asked_for(item, key_hash)
             return USABLE
         if <uint64_t>out.age_ticks + jitter < floor.fresh_ticks and out.plan.classes <= 1:
             out.outcome = HIT        # near its end, all fields alike: no need to judge which are asked
@@ -317,6 +323,8 @@ cdef class RowLookups(Lookups):
         cdef bint absent
         cdef bint stale = False
         if self.judge_classes(row, columns, count, outcomes, out):
+            if not out.misses and (<uint8_t*>row.item)[0] & UNASKED:
+                self.asked_for(<uint8_t*>row.item, row.key_hash)
             return 0
         out.misses = 0
         out.revalidate = False
@@ -340,6 +348,8 @@ cdef class RowLookups(Lookups):
                         outcomes[i] = <uint8_t>MISS
                 out.misses = out.misses if followers == count else out.misses + followers
             return 0
+        if (<uint8_t*>row.item)[0] & UNASKED:
+            self.asked_for(<uint8_t*>row.item, row.key_hash)
         if stale:
             out.revalidate = not (<uint8_t*>row.item)[0] & REFRESHING
             (<uint8_t*>row.item)[0] |= REFRESHING

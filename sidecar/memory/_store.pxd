@@ -1,6 +1,6 @@
 """The memory tier as the rest of the sidecar sees it. Nothing inside is a Python object."""
 from libc.stdint cimport uint32_t, uint64_t
-from sidecar.memory._answers cimport Answers
+from sidecar.memory._speculation cimport Speculation
 from sidecar.memory._index cimport Bucket
 from sidecar.memory._views cimport (
     ABSENT_BY_RULE, ABSENT_COLUMN, MIXED, MIXED_VIEWS, NEEDS_ORIGIN, NOT_HERE, OTHER_KIND, UNKNOWN_COLUMN, USABLE,
@@ -8,7 +8,7 @@ from sidecar.memory._views cimport (
 )
 
 
-cdef class Store(Answers):
-    """Layers: Lookups (hit path), Writes, Answers (look-ups for Python), and here housekeeping and figures."""
+cdef class Store(Speculation):
+    """Layers: Lookups (hit path), Writes, Answers (look-ups for Python), Speculation (prefetch), and here housekeeping and figures."""
     cdef bytes key_at(self, Bucket* bucket, uint32_t slot)
     cdef int drop_in_bucket(self, object predicate, uint64_t number) except -1

@@ -4,7 +4,6 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from policies._freshness cimport entry_jitter
-from sidecar.memory._arena cimport MAIN
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._eviction cimport compact, sweep_expired
 from sidecar.memory._index cimport SLOTS, Bucket, Slot, frequency_of, index_begin_walk, index_next_unseen, slot_value
@@ -17,10 +16,12 @@ from sidecar.memory._machine cimport OFFSET_MASK
 from sidecar.memory._tier cimport age_of, drop_item, memory_used, queue_of
 from sidecar.memory._views cimport RowView, UNKNOWN_COLUMN
 
+QUEUE_NAMES = ("small", "main", "prefetched")
+
 
 @cython.final
 @cython.auto_pickle(False)
-cdef class Store(Answers):
+cdef class Store(Speculation):
     """Strings, rows and remembered absences within max_memory bytes; who judges freshness is the table.
 
     Args:
@@ -191,7 +192,7 @@ cdef class Store(Answers):
             "busy": item[0] & BUSY != 0,
             "refreshing": item[0] & REFRESHING != 0,
             "frequency": frequency_of(slot_value(slot.bucket, slot.number)),
-            "queue": "main" if queue_of(&self.tier, slot_value(slot.bucket, slot.number) & OFFSET_MASK) == MAIN else "small",
+            "queue": QUEUE_NAMES[queue_of(&self.tier, slot_value(slot.bucket, slot.number) & OFFSET_MASK)],
             "bytes": item_size(item),
             "whole": not item[0] & ROW or row_shape(item) & WHOLE != 0,
         }

@@ -7,6 +7,9 @@ from sidecar.memory._index cimport Index, Slot
 from sidecar.memory._machine cimport NOWHERE, OLDEST_AGE, SENT_LATER
 from sidecar.memory._schemas cimport Schema, Schemas
 
+cdef enum:
+    VERDICTS = 4096              # on prefetched items, kept until they are taken: at least once a turn and 20 times a second
+
 cdef struct Drain:               # a segment that is being emptied, item by item
     uint32_t segment             # NO_SEGMENT: none
     uint32_t at                  # next item's place in it
@@ -28,6 +31,7 @@ cdef struct Tier:
     # work under way
     Drain evicting
     Drain compacting
+    Drain recycling              # a segment of what was prefetched
     uint64_t seen_bytes          # of schemas and other_bytes, when room was last made
     int64_t freed_ahead          # bytes freed beyond what writes needed; negative: owed
     uint32_t compact_hand        # next segment looked at for being mostly dead
@@ -40,6 +44,11 @@ cdef struct Tier:
     uint64_t too_large           # never admitted: larger than a segment
     uint64_t no_room             # not admitted: the capped work freed nothing
     uint64_t expired
+    # speculation
+    uint32_t prefetch_segments   # kept for what is prefetched, out of what is demanded; 0: nothing was prefetched yet
+    uint64_t verdicts[4096]      # hashes of keys whose prefetched item was used (lowest bit 1) or was not (0)
+    uint32_t verdict_count
+    uint64_t verdicts_lost       # there was no room for them
 
 cdef int64_t spare_segments(const Tier* tier) noexcept nogil          # that the budget still allows; negative: over it
 cdef uint64_t small_bytes(const Tier* tier) noexcept nogil             # schemas and what else grows by little
@@ -56,6 +65,15 @@ cdef void drop_item(Tier* tier, const Slot* slot) noexcept nogil      # out of t
 cdef bint move_item(Tier* tier, const Slot* slot, uint32_t queue, uint32_t frequency) noexcept nogil
 cdef uint32_t queue_of(const Tier* tier, uint64_t offset) noexcept nogil
 cdef bint is_expired(const Tier* tier, const uint8_t* item) noexcept nogil
+
+
+cdef inline void note_verdict(Tier* tier, uint64_t key_hash, bint used) noexcept nogil:
+    """A prefetched item was asked for, or is gone unasked."""
+    if tier.verdict_count == VERDICTS:
+        tier.verdicts_lost += 1
+        return
+    tier.verdicts[tier.verdict_count] = (key_hash & ~<uint64_t>1) | used
+    tier.verdict_count += 1
 
 
 cdef inline Schema* schema_of(const Tier* tier, uint32_t number) noexcept nogil:

@@ -8,11 +8,11 @@ from sidecar.memory._arena cimport (
 )
 from sidecar.memory._ghosts cimport ghosts_bytes, ghosts_close
 from sidecar.memory._index cimport (
-    index_bytes, index_clear, index_close, index_insert, index_open, index_remove, make_value, set_slot,
+    hash_of, index_bytes, index_clear, index_close, index_insert, index_open, index_remove, make_value, set_slot,
     slot_value,
 )
 from sidecar.memory._items cimport (
-    DEAD, EXPIRES, ITEM, NEGATIVE_ITEM, PAD, ROW, RowParts, expiry_of, filled_at_of, item_alignment,
+    DEAD, EXPIRES, ITEM, NEGATIVE_ITEM, PAD, ROW, UNASKED, RowParts, expiry_of, filled_at_of, item_alignment, item_key,
     item_rule, item_size, row_parts, row_schema, side_filled_at,
 )
 from sidecar.memory._machine cimport NO_SEGMENT, NOWHERE, OFFSET_MASK, OLDEST_AGE, check
@@ -28,7 +28,7 @@ cdef int tier_open(Tier* tier, uint64_t max_memory, uint32_t segment_bytes, uint
     """Everything empty; k0 and k1 seed the hashes."""
     memset(tier, 0, sizeof(Tier))
     tier.max_memory = max_memory
-    tier.evicting.segment = tier.compacting.segment = NO_SEGMENT
+    tier.evicting.segment = tier.compacting.segment = tier.recycling.segment = NO_SEGMENT
     arena_open(&tier.arena, segment_bytes, <uint32_t>(max_memory // segment_bytes) + 1)
     index_open(&tier.index, tier.arena.base, k0, k1, <uint32_t>min(max_memory // SMALLEST_SHARE, <uint64_t>1 << 24))
     schemas_open(&tier.schemas, k0 ^ k1, max_memory // SCHEMA_SHARE)
@@ -51,7 +51,7 @@ cdef void tier_clear(Tier* tier) noexcept nogil:
             free_segment(&tier.arena, number)
     for number in range(QUEUES):
         tier.arena.queues[number].live = 0
-    tier.evicting.segment = tier.compacting.segment = NO_SEGMENT
+    tier.evicting.segment = tier.compacting.segment = tier.recycling.segment = NO_SEGMENT
     index_clear(&tier.index)
     schemas_clear(&tier.schemas)
     ghosts_close(&tier.ghosts)
@@ -154,7 +154,12 @@ cdef void kill(Tier* tier, uint64_t offset) noexcept nogil:
     cdef uint8_t* item = tier.arena.base + offset
     cdef uint32_t number = segment_of(&tier.arena, offset)
     cdef Segment* segment = &tier.arena.segments[number]
+    cdef uint32_t key_size
+    cdef const uint8_t* key
     check(item[0] & ITEM and not item[0] & DEAD and item[0] != PAD)
+    if item[0] & UNASKED:
+        key = item_key(item, &key_size)
+        note_verdict(tier, hash_of(&tier.index, key, key_size), False)
     count_item(tier, item, -1)
     item[0] |= DEAD
     add_live(tier, offset, -<int64_t>item_size(item))
@@ -180,6 +185,7 @@ cdef bint move_item(Tier* tier, const Slot* slot, uint32_t queue, uint32_t frequ
     set_slot(slot, make_value(target, frequency, size))
     add_live(tier, target, size)
     count_item(tier, tier.arena.base + target, 1)
+    item[0] &= ~UNASKED          # the copy carries it on
     kill(tier, offset)
     return True
 

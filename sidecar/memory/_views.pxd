@@ -20,6 +20,7 @@ cdef struct StringView:
     bint revalidate      # stale and nobody was told yet: the caller must hand the key to revalidation (the item is now marked)
     uint32_t age_ticks
     uint16_t view        # of the counters
+    uint16_t rule
 
 
 cdef struct RowView:

@@ -6,18 +6,19 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from policies._table cimport RuleTable
-from sidecar.memory._arena cimport MAIN, SMALL
+from sidecar.memory._arena cimport MAIN, PREFETCHED, SMALL
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._eviction cimport maintain_index, make_room, queue_for_new
 from sidecar.memory._index cimport Slot, frequency_of, index_find, make_value, set_slot, slot_value
 from sidecar.memory._items cimport (
-    BUSY, EXPIRES, ITEM, NEGATIVE_ITEM, PAD, REFRESHING, ROW, STRING_HEADER, WHOLE, even, expiry_of, filled_at_of,
+    BUSY, EXPIRES, ITEM, NEGATIVE_ITEM, PAD, REFRESHING, ROW, STRING_HEADER, UNASKED, WHOLE, even, expiry_of, filled_at_of,
     item_alignment, item_rule, item_size, row_schema, row_shape, varint_size, write_varint,
 )
 from sidecar.memory._machine cimport NOWHERE, OFFSET_MASK, OLDEST_AGE, store32, store48
 from sidecar.memory._rows cimport Field, add_field, find_field, finish_draft, read_row, reserve_fields, write_row
 from sidecar.memory._schemas cimport Schema, column_named
-from sidecar.memory._tier cimport add_live, age_of, count_item, drop_item, enter, queue_of, schema_of, take_place, tier_clear
+from sidecar.memory._admission cimport make_speculative_room
+from sidecar.memory._tier cimport add_live, age_of, count_item, drop_item, enter, note_verdict, queue_of, schema_of, take_place, tier_clear
 from sidecar.metrics._counters cimport Counters
 
 from sidecar.origins.base import Absent
@@ -62,6 +63,8 @@ cdef class Writes(RowLookups):
             self.scratch[0] |= old[0] & BUSY          # the writer is still at work
             if size <= old_size and size + size // 4 + 16 >= old_size and offset % alignment == 0:
                 count_item(&self.tier, old, -1)
+                if old[0] & UNASKED:
+                    note_verdict(&self.tier, key_hash, False)
                 memcpy(old, self.scratch, size)
                 memset(old + size, PAD, old_size - size)
                 count_item(&self.tier, old, 1)
@@ -69,12 +72,20 @@ cdef class Writes(RowLookups):
                 set_slot(&slot, make_value(offset, frequency, size))
                 return True
             queue = <int32_t>queue_of(&self.tier, offset)
+            if queue == PREFETCHED:
+                queue = -1               # what is demanded now comes in like any other
             drop_item(&self.tier, &slot)
-        make_room(&self.tier, size)
+        if queue < 0 and self.scratch[0] & UNASKED:
+            if not make_speculative_room(&self.tier, size):
+                self.tier.no_room += 1
+                return False
+            queue = PREFETCHED
+        else:
+            make_room(&self.tier, size)
         if queue < 0:
             queue = <int32_t>queue_for_new(&self.tier, key_hash)
         offset = take_place(&self.tier, <uint32_t>queue, size, alignment, False)
-        if offset == NOWHERE:        # a large item after small ones: their work did not reach
+        if offset == NOWHERE and queue != PREFETCHED:        # a large item after small ones: their work did not reach
             make_room(&self.tier, size)
             offset = take_place(&self.tier, <uint32_t>queue, size, alignment, False)
         if offset == NOWHERE and queue == MAIN:      # rarely: both queues want a new segment at once
@@ -196,8 +207,11 @@ cdef class Writes(RowLookups):
             return NULL
         return self.tier.arena.base + (slot_value(slot.bucket, slot.number) & OFFSET_MASK)
 
-    def install(self, bytes key not None, answer, uint32_t filled_at, uint32_t row_rule, covers=None):
+    def install(self, bytes key not None, answer, uint32_t filled_at, uint32_t row_rule, covers=None, bint speculative=False):
         """Keep an origin's answer, sent for at filled_at (ticks).
+
+        speculative: nobody asked for it yet. It is admitted apart (_admission.pyx) and a verdict says whether somebody did
+        before it was gone.
 
         A whole answer replaces what is here. One that covers some fields (or with Found.whole False, those it has) renews
         exactly these, remembers as absent those that it does not have, and leaves the others. The BUSY mark of an item that was
@@ -215,16 +229,18 @@ cdef class Writes(RowLookups):
         cdef Field* field
         if row_rule >= self.table.count:
             raise IndexError(row_rule)
+        cdef uint8_t unasked = UNASKED if speculative else 0
         if isinstance(answer, Absent):
-            return self.admit_string(key, b"", NEGATIVE_ITEM, filled_at, row_rule, None)
+            return self.admit_string(key, b"", NEGATIVE_ITEM | unasked, filled_at, row_rule, None)
         value, expiry_ms = answer.value, answer.expiry_ms
         if isinstance(value, bytes):
-            return self.admit_string(key, value, 0, filled_at, row_rule, expiry_ms)
+            return self.admit_string(key, value, unasked, filled_at, row_rule, expiry_ms)
         fields = value
         whole = answer.whole and covers is None
         if whole and not fields:
-            return self.admit_string(key, b"", NEGATIVE_ITEM, filled_at, row_rule, None)
+            return self.admit_string(key, b"", NEGATIVE_ITEM | unasked, filled_at, row_rule, None)
         self.begin_draft(key, filled_at, row_rule)
+        self.draft.flags = unasked
         if whole:
             self.draft.whole = True
             reserve_fields(&self.draft, <uint32_t>len(fields))

@@ -6,12 +6,14 @@ from sidecar.memory._store cimport Store
 from sidecar.metrics._counters cimport Counters
 from sidecar.net._connection cimport Connection
 from sidecar.net._output cimport Output
+from sidecar.prefetch._touches cimport TouchLog
 
 
 cdef class Pipeline(Output):
     cdef public object dispatcher        # .execute(connection, args): everything that memory does not answer at once
     cdef public object locks             # non-empty: some keys belong to an EXEC, the hot path is closed
     cdef HotCommands hot
+    cdef TouchLog touches                # the hot path's, at hand
     cdef Store store
     cdef Counters counters
     cdef FieldLists lists                # of the sessions' parsers

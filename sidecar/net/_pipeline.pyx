@@ -31,6 +31,7 @@ INTERNAL_ERROR = ErrorReply(b"ERR internal error")
 cdef class Pipeline(Output):
     def __cinit__(self, loop, HotCommands hot not None, FieldLists lists not None, *, bint use_epoll=True):
         self.hot = hot
+        self.touches = hot.touches
         self.store = hot.store
         self.counters = hot.counters
         self.lists = lists

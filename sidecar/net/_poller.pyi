@@ -5,6 +5,7 @@ from sidecar.net._pipeline import Pipeline
 class Poller(Pipeline):
     end_of_turn: Callable[[], None]
     revalidate: Callable[[list[bytes]], None]
+    prefetch: Callable[[], None]
     @property
     def turns(self) -> int: ...
     def turn(self) -> None: ...

@@ -124,6 +124,9 @@ cdef class Poller(Pipeline):
         """Let the turn's misses and writes leave, send what was answered meanwhile, close what is done."""
         cdef list stale, closing
         cdef int fd
+        if self.touches.has_news():
+            self.slow_commands = True
+            self.guarded(self.prefetch)
         if self.hot.stale_keys:
             stale, self.hot.stale_keys = self.hot.stale_keys, []
             self.slow_commands = True
@@ -176,13 +179,30 @@ cdef class Poller(Pipeline):
             if connection.fd >= 0:
                 connection.sink = self.out
                 try:
-                    self.run_commands(connection)
+                    if self.touches.active:
+                        self.run_watched(connection)
+                    else:
+                        self.run_commands(connection)
                     self.finish(connection)
                 except Exception as error:
                     self.give_up(connection, error)
                 connection.sink = None
                 self.out.start = 0
                 self.out.end = 0
+        return 0
+
+    cdef int run_watched(self, Connection connection) except -1:
+        """run_commands, with what is asked for told to prefetching."""
+        self.touches.begin_part(connection.session.id, self.store.now)
+        try:
+            self.run_commands(connection)
+        except BaseException:
+            self.touches.forget_part()
+            raise
+        if connection.fd < 0:
+            self.touches.forget_part()       # what it received may be gone
+        else:
+            self.touches.end_part()
         return 0
 
     cdef int give_up(self, Connection connection, object error) except -1:
