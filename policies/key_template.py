@@ -43,9 +43,7 @@ class PatternTemplate:
         self.names = pattern.names
         self.prefix = pattern.prefix
         self.capture = pattern.capture
-        self._narrow = tuple(
-            part.name for part in pattern.parts if isinstance(part, Placeholder) and not part.rest
-        )
+        self._narrow = tuple(part.name for part in pattern.parts if isinstance(part, Placeholder) and not part.rest)
 
     def fill(self, ids: Ids) -> bytes | None:
         """None: an id that the placeholder does not stand for."""

@@ -203,9 +203,7 @@ def _read_set(findings: Findings, node: Node, place: Place) -> FeatureSet:
     """One item of ``feature_sets``."""
     block, name = _named(findings, node, place)
     block.require("members", _EXPECTED_MEMBERS)
-    members = [
-        _read_member(findings, item, at) for item, at in block.items("members", _EXPECTED_MEMBERS, least=2)
-    ]
+    members = [_read_member(findings, item, at) for item, at in block.items("members", _EXPECTED_MEMBERS, least=2)]
     block.finish(_belongs)
     return FeatureSet(name, tuple(members), block.place)
 

@@ -131,24 +131,29 @@ class PrefetchPlan:
                         found[number] = Touched(place, key, ids)
         return found
 
-    def companions(self, keys: Iterable[bytes]) -> dict[bytes, int]:
-        """What is to be fetched with the keys of one request: key -> number of the first set that wants it.
+    def companions(self, keys: Iterable[bytes]) -> tuple[dict[bytes, tuple[int, ...]], dict[bytes, int]]:
+        """What is to be fetched with the keys of one request.
 
-        None of the keys themselves; at most MOST_COMPANIONS.
+        Returns:
+            The keys that are of sets, with the sets' numbers; and key -> number of the first set that wants it, none of
+            the keys themselves, at most MOST_COMPANIONS.
         """
-        asked = dict.fromkeys(keys)
+        asked: dict[bytes, tuple[int, ...]] = {}
         by_set: dict[int, list[Touched]] = {}
-        for key in asked:
-            for number, touched in self.find(key).items():
+        for key in dict.fromkeys(keys):
+            found = self.find(key)
+            if found:
+                asked[key] = tuple(found)
+            for number, touched in found.items():
                 by_set.setdefault(number, []).append(touched)
         companions: dict[bytes, int] = {}
         for number, several in by_set.items():
             for key in self.sets[number].companions(several):
                 if key not in asked and key not in companions:
                     if len(companions) == MOST_COMPANIONS:
-                        return companions
+                        return asked, companions
                     companions[key] = number
-        return companions
+        return asked, companions
 
 
 def rules_of(member: Member, rules: Sequence[tuple[int, list[Step]]], default_rule: int) -> list[int]:

@@ -49,7 +49,17 @@ class Dispatcher:
     of it is unresolved: then all its commands must come here.
     """
 
-    __slots__ = ("_add_command", "_entries", "_exec", "_held_by_exec", "_inside_exec", "_locks", "_services", "tasks")
+    __slots__ = (
+        "_add_command",
+        "_entries",
+        "_exec",
+        "_held_by_exec",
+        "_inside_exec",
+        "_locks",
+        "_services",
+        "_touches",
+        "tasks",
+    )
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -61,6 +71,7 @@ class Dispatcher:
         }
         self._held_by_exec = services.locks
         self._locks = services.exec_locks
+        self._touches = services.touches
         self.tasks: set[asyncio.Task[None]] = set()
 
     def execute(self, connection: Any, args: list[bytes]) -> None:
@@ -91,6 +102,8 @@ class Dispatcher:
                 connection.reply(rejected.reply)
                 return
         keys = (args[1],) if entry.key_is_first else entry.keys_of(args)
+        if entry.asks_values and self._touches.active:
+            self._touches.add(keys)
         if connection.in_order and not self._held_by_exec:
             self._run(connection, state.order, entry, args, keys)
         else:
@@ -193,7 +206,10 @@ class Dispatcher:
                 entry = entry.subcommands[args[1].lower()]
             self._add_command(entry.family, 1)
             entry = self._inside_exec.get(entry, entry)
-            calls.append((entry, args, (args[1],) if entry.key_is_first else entry.keys_of(args)))
+            keys = (args[1],) if entry.key_is_first else entry.keys_of(args)
+            calls.append((entry, args, keys))
+            if entry.asks_values and self._touches.active:
+                self._touches.add(keys)
         return transactions.Transaction(session, calls, self._locks, services.writes, self._perform).begin()
 
     def _refuse(self, session: Any, entry: Entry | None, args: list[bytes]) -> ErrorReply:

@@ -46,6 +46,8 @@ SUBMITTED = {
     b"del", b"expire", b"expireat", b"getdel", b"hdel", b"hmset", b"hset", b"hsetnx", b"persist", b"pexpire",
     b"pexpireat", b"psetex", b"set", b"setex", b"setnx", b"unlink",
 }  # fmt: skip
+# Reads of values: what prefetching follows. What asks only whether or how much there is says little of what comes next.
+VALUES = {b"get", b"hget", b"hgetall", b"hmget", b"hvals", b"mget"}
 EXPIRE_WITH_ONE_OPTION = 4  # words
 AT_ONCE = {b"quit", b"reset"}  # barriers whose effect is on the session alone: reply order is order enough
 
@@ -58,11 +60,13 @@ class Entry:
         subcommands: of a container such as CLIENT, by lower-case name.
         key_is_first: the only key is the first argument.
         submits: it is one of SUBMITTED.
+        asks_values: it is one of VALUES.
     """
 
     __slots__ = (
         "_expires",
         "arity",
+        "asks_values",
         "barrier",
         "before_auth",
         "family",
@@ -86,6 +90,7 @@ class Entry:
         self.barrier = spec.is_barrier and spec.name not in AT_ONCE
         self.key_is_first = spec.first_key == 1 and spec.last_key == 1
         self.submits = spec.name in SUBMITTED
+        self.asks_values = spec.name in VALUES
         self._expires = self.submits and spec.name.lstrip(b"p").startswith(b"expire")
         self.subcommands: dict[bytes, Entry] | None = None
 

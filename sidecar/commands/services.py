@@ -15,6 +15,7 @@ from sidecar.fetch import ReadThrough, Writes
 from sidecar.memory import Store
 from sidecar.metrics import Counters
 from sidecar.origins.base import Origin
+from sidecar.prefetch._touches import TouchLog
 
 
 def no_password() -> bytes | None:

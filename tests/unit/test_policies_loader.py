@@ -300,7 +300,8 @@ PROBLEMS = [
     ),
     (
         HEAD + "feature_sets:\n  - name: s\n    members:\n      - 'a:{x}'\n      - [b]",
-        'p.yaml:6 feature_sets[0] (s) members[1]: found a list, expected a quoted pattern such as "user:{user_id}" '
+        'p.yaml:6 feature_sets[0] (s) members[1]: found a list, expected a quoted pattern such as "user:{user_id}", '
+        "or {view: NAME} "
         "(quote text that begins with { or [)",
     ),
     (HEAD + "prefetch: {budget: 0.1}", "p.yaml:2 prefetch.budget: found 0.1, expected a percentage from 0% to 100%"),

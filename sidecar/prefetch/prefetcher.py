@@ -1,0 +1,131 @@
+"""What was asked for says what will be: companions are fetched before anybody asks.
+
+Called once a turn, before the turn's misses leave, so that companions ride in the same batch. Never waits, and nobody
+waits for it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from sidecar.clock import Clock
+from sidecar.fetch.flight import Flight
+from sidecar.prefetch._touches import TouchLog
+from sidecar.prefetch.guesses import Guesses
+from sidecar.prefetch.set_state import SetState
+from sidecar.resilience.priority import Priority
+
+HALF_LIFE_S = 30.0  # of what precision is judged by
+DECIDE_EVERY_S = 1.0
+PAUSE_SHARE = 16  # a key says nothing new for this part of the shortest ttl that follows from it...
+LEAST_PAUSE, MOST_PAUSE = 2, 50  # ...in ticks: 20 ms to half a second
+
+
+class Reads(Protocol):
+    """The read side of the miss path, as prefetching uses it."""
+
+    def prefetch(self, key: bytes, then: Callable[[bool], None], priority: Priority) -> Flight | None: ...
+    def is_demanded(self, key: bytes) -> bool: ...
+
+
+class Prefetcher:
+    """Follows the feature sets of the running policy.
+
+    Args:
+        policy: has ``.current``, the compiled policy.
+    """
+
+    def __init__(self, clock: Clock, store: Any, reads: Reads, policy: Any, touches: TouchLog) -> None:
+        self._clock = clock
+        self._store = store
+        self._reads = reads
+        self._policy = policy
+        self._touches = touches
+        self._guesses = Guesses()
+        self._states: dict[str, SetState] = {}
+        self._decided_ns = clock.now_ns()
+        self.policy_changed()
+
+    @property
+    def states(self) -> Sequence[SetState]:
+        """Of the declared sets, in the order of the policy."""
+        return [self._states[one.name] for one in self._policy.current.plan.sets]
+
+    def policy_changed(self) -> None:
+        """Follow the policy that runs now. A set that keeps its name keeps its record."""
+        plan = self._policy.current.plan
+        self._states = {one.name: self._states.get(one.name) or SetState(one.name) for one in plan.sets}
+        self._touches.watch({rule: (bits, _pause_of(ttl)) for rule, (bits, ttl) in plan.watch.items()})
+
+    def take(self) -> None:
+        """Look at what was asked for in this turn."""
+        self._guesses.judge(self._store.take_verdicts())
+        groups, _samples = self._touches.take()
+        for keys in groups:
+            self._follow(keys)
+
+    def tick(self) -> None:
+        """Called some 20 times a second: verdicts come without requests too, and precision is judged now and then."""
+        self._guesses.judge(self._store.take_verdicts())
+        now_ns = self._clock.now_ns()
+        passed_s = (now_ns - self._decided_ns) / 1e9
+        if passed_s < DECIDE_EVERY_S:
+            return
+        self._decided_ns = now_ns
+        self._guesses.note_overdue(now_ns)
+        share = 0.5 ** (passed_s / HALF_LIFE_S)
+        for state in self._states.values():
+            state.decide(self._policy.current.prefetch.min_precision)
+            state.fade(share)
+
+    def _follow(self, keys: list[bytes]) -> None:
+        """The declared sets' companions of the keys of one request."""
+        plan = self._policy.current.plan
+        demanded = False
+        by_set: dict[int, list[bytes]] = {}
+        found, companions = plan.companions(keys)
+        for key, numbers in found.items():
+            if self._reads.is_demanded(key):
+                demanded = True
+                for number in numbers:
+                    self._states[plan.sets[number].name].missed += 1
+        for key, number in companions.items():
+            by_set.setdefault(number, []).append(key)
+        priority = Priority.DEMAND if demanded else Priority.REVALIDATION
+        for number, several in by_set.items():
+            state = self._states[plan.sets[number].name]
+            if state.takes_occasion():
+                self._fetch(several, state, priority)
+
+    def _fetch(self, keys: list[bytes], state: SetState, priority: Priority) -> None:
+        """Have those that memory lacks fetched."""
+        now_ns = self._clock.now_ns()
+        for key in self._store.wants_prefetch(keys):
+            guess = self._store.prefetch_id(key)
+            outcome = _Outcome(self._guesses, guess)
+            flight = self._reads.prefetch(key, outcome, priority)
+            if flight is None:
+                self._store.clear_refreshing(key)
+            else:
+                outcome.flight = flight
+                self._guesses.begun(guess, state, now_ns)
+
+
+class _Outcome:
+    """Is told whether memory kept what was prefetched."""
+
+    __slots__ = ("_guess", "_guesses", "flight")
+
+    flight: Flight
+
+    def __init__(self, guesses: Guesses, guess: int) -> None:
+        self._guesses = guesses
+        self._guess = guess
+
+    def __call__(self, kept: bool) -> None:
+        if self.flight.was_asked or not kept:
+            self._guesses.not_kept(self._guess, self.flight.was_asked)
+        del self.flight
+
+
+def _pause_of(ttl_ticks: int) -> int:
+    return min(max(ttl_ticks // PAUSE_SHARE, LEAST_PAUSE), MOST_PAUSE)
