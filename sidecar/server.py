@@ -35,6 +35,7 @@ from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.net._poller import Poller
 from sidecar.net.listener import Listener, ListenError, prepare_client, refuse_client
 from sidecar.origins import OriginSetupError, open_origin
+from sidecar.prefetch import Prefetcher, TouchLog
 from sidecar.secret import SecretFile, SecretFileError
 from sidecar.snapshot import WarmStart
 
@@ -101,7 +102,9 @@ class Server:
     def _build_client_side(self) -> None:
         lists = FieldLists()
         self._lists = lists
-        self.poller = Poller(self.loop, HotCommands(self.store, self.counters), lists)
+        touches = TouchLog()
+        self.poller = Poller(self.loop, HotCommands(self.store, self.counters, touches), lists)
+        self.prefetcher = Prefetcher(self.clock, self.store, self.reads, self.policy, touches, self.misses)
         self.poller.output_limit_bytes = self.config.client_output_limit
         self.poller.client_memory_limit_bytes = self.config.max_client_memory
         self.clients = self.poller.connections
@@ -119,11 +122,13 @@ class Server:
             started_at=self.loop.time(),
             password=lambda: self._password.reveal() if self._password else None,
             connections_received=lambda: self._next_client,
+            touches=touches,
         )
         self.poller.dispatcher = Dispatcher(services)
         self.poller.locks = services.locks
         self.poller.end_of_turn = self._end_of_turn
         self.poller.revalidate = self.reads.revalidate
+        self.poller.prefetch = self.prefetcher.take
         self.poller.on_connect = self._admit
         self.poller.on_error = self._report
 
@@ -192,6 +197,7 @@ class Server:
         files = self._check_files()
         for interval_s, call in (
             (EXPIRY_INTERVAL_S, partial(maintain_memory, self.store, self.clock)),
+            (EXPIRY_INTERVAL_S, self.prefetcher.tick),
             (CLIENTS_INTERVAL_S, lambda: self.poller.sweep(int(self.config.idle_timeout * 1e9))),
             (FILES_INTERVAL_S, files),
         ):
@@ -226,6 +232,7 @@ class Server:
         moved = new.moved_since(previous)
         if moved is not None:
             self.reads.invalidate_where(moved)
+        self.prefetcher.policy_changed()
 
     def _watch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

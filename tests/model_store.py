@@ -114,7 +114,15 @@ class ModelStore:
         some = self._usable(item, tuple(item.fields), Window.STALE)
         return b"hash" if any(value is not None for value in some.values()) else None
 
-    def install(self, key: bytes, answer: Found | Absent, filled_at: int, row_rule: int, covers: Fields = None) -> bool:
+    def install(
+        self,
+        key: bytes,
+        answer: Found | Absent,
+        filled_at: int,
+        row_rule: int,
+        covers: Fields = None,
+        speculative: bool = False,
+    ) -> bool:
         if isinstance(answer, Absent):
             self.items[key] = _Item("absent", filled_at, row_rule, None)
         elif isinstance(answer.value, bytes):

@@ -53,6 +53,7 @@ class Flight(Fill):
         queued: waits to be sent, since ``gathered_ns``.
         attempts: how often it was sent.
         watchers: told once whether memory kept its answer; None: nobody asked.
+        is_guess: prefetching began it, and nobody asked for the row since.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Flight(Fill):
         "fields",
         "gathered_ns",
         "held",
+        "is_guess",
         "priority",
         "queued",
         "refill",
@@ -92,6 +94,7 @@ class Flight(Fill):
         self.gathered_ns = 0
         self.attempts = 0
         self.watchers: list[Callable[[bool], None]] | None = None
+        self.is_guess = False
 
     def covers(self, fields: tuple[bytes, ...] | None) -> bool:
         """Whether its answer will answer for ``fields``."""
@@ -109,6 +112,7 @@ class Flight(Fill):
     def board(self, waiter: Waiter) -> None:
         """Let ``waiter`` share this flight."""
         waiter.flight = self
+        self.is_guess = False
         self.waiters.append(waiter)
         if not self.sent_ns and waiter.deadline.at_ns > self.deadline.at_ns:
             self.deadline = waiter.deadline

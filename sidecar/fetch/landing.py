@@ -131,7 +131,9 @@ class Landing:
         reason = self._coherence.obstacle(flight, covers)
         if reason is None:
             row = self._numbers.row(key)
-            if self._store.install(key, answer, floor_tick(flight.sent_ns), row.rule, covers=covers):
+            if self._store.install(
+                key, answer, floor_tick(flight.sent_ns), row.rule, covers=covers, speculative=flight.is_guess
+            ):
                 self._coherence.installed(key)
                 self._fill_costs.filled(row.view, self._turn.now_ns() - flight.sent_ns)
                 replies += [Reply(waiter, answer, True) for waiter in flight.waiters]
@@ -166,9 +168,12 @@ class Landing:
 
     def _fail(self, flight: Flight, cause: Cause, replies: list[Reply]) -> None:
         """Nothing came; who is to be told what."""
-        retry_at_ns = self.note_failure(flight.key, cause)
-        if flight.refill:
-            self._revalidation.failed(flight.key, retry_at_ns)
+        if flight.is_guess:  # who asks for the row later tries for himself
+            self._revalidation.came_to_nothing(flight.key)
+        else:
+            retry_at_ns = self.note_failure(flight.key, cause)
+            if flight.refill:
+                self._revalidation.failed(flight.key, retry_at_ns)
         replies += [Reply(waiter, cause) for waiter in flight.waiters]
         if flight.watchers is not None:
             self._delivery.tell_watchers(flight, False)

@@ -75,9 +75,11 @@ class MemoryTier(Protocol):
         filled_at: int,
         row_rule: int,
         covers: tuple[bytes, ...] | None = None,
+        speculative: bool = False,
     ) -> bool:
         """Keep an origin's answer in place of all it covers (None: everything). False: not admitted, and the old
-        item is dropped. A busy row of which a part is renewed stays busy."""
+        item is dropped. A busy row of which a part is renewed stays busy. ``speculative``: nobody asked for it yet; it
+        takes no room from what was asked for."""
 
     def overlay(self, key: bytes, fields: Mapping[bytes, bytes | None], filled_at: int, row_rule: int) -> bool:
         """Keep written fields (None: removed). A whole row stays whole; of anything else a partial row remains.

@@ -98,7 +98,10 @@ class ReadThrough:
         self.invalidate_match = invalidation.invalidate_match
         self.invalidate_where = invalidation.invalidate_where
         self.flush_memory = invalidation.flush_memory
-        self.speculate = Speculation(turn, numbers, singleflight, batcher, self._failing).speculate
+        speculation = Speculation(turn, numbers, singleflight, batcher, self._failing)
+        self.speculate = speculation.speculate
+        self.prefetch = speculation.prefetch
+        self.is_demanded = singleflight.is_demanded
 
     # What the command layer calls
 

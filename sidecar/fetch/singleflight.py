@@ -53,6 +53,11 @@ class Singleflight:
         """Whether a read of the row waits or is in the air."""
         return key in self._gathering or key in self._coherence.fills
 
+    def is_demanded(self, key: bytes) -> bool:
+        """Whether a read of the row waits to be sent because somebody asked."""
+        flight = self._gathering.get(key)
+        return flight is not None and not flight.is_guess
+
     def shared_by(self, waiter: Waiter) -> Flight | None:
         """The flight whose answer will do for ``waiter``; None: it needs one of its own."""
         key, fields = waiter.key, waiter.fields
@@ -94,12 +99,14 @@ class Singleflight:
                 newest = in_the_air[-1]
                 if isinstance(newest, Flight) and newest.covers(None) and self._coherence.is_current(newest):
                     newest.refill = True
+                    newest.is_guess = False
                     return newest
             flight = self.begin(key, None, deadline, priority)
         elif flight.priority > priority:
             self._promote(flight, priority)
         flight.widen(None)
         flight.refill = True
+        flight.is_guess = False
         return flight
 
     def depart(self, flight: Flight) -> bool:

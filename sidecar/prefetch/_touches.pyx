@@ -14,6 +14,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+cdef extern from *:
+    """
+    #define SIDECAR_SPREAD 0x9E3779B97F4A7C15ULL    /* 2**64 divided by the golden ratio: any odd number would do */
+    """
+    const uint64_t SPREAD "SIDECAR_SPREAD"
+
 cdef enum:
     RECENT = 16384                   # 64 KiB: half of a second-level cache's share at most
     MOST_ALLOWED_TICKS = 20          # the allowance is saved up for so long
@@ -162,7 +168,7 @@ cdef class TouchLog:
         for i in range(self.count):
             touch = &self.touches[i]
             if self.watched[touch.rule] & JOINT:
-                together += touch.key_hash * 0x9E3779B97F4A7C15
+                together += touch.key_hash * SPREAD
                 pause = min(pause, <uint32_t>self.pause[touch.rule])
         joint = together != 0 and (keys is not None or (self.allowance and self.is_new(together, pause)))
         for i in range(self.count):

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 from sidecar.clock import Clock
 from sidecar.fetch.flight import Flight
+from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.prefetch._touches import TouchLog
 from sidecar.prefetch.guesses import Guesses
 from sidecar.prefetch.set_state import SetState
 from sidecar.resilience.priority import Priority
 
 HALF_LIFE_S = 30.0  # of what precision is judged by
-DECIDE_EVERY_S = 1.0
+DECIDE_EVERY_S = 0.25
 PAUSE_SHARE = 16  # a key says nothing new for this part of the shortest ttl that follows from it...
 LEAST_PAUSE, MOST_PAUSE = 2, 50  # ...in ticks: 20 ms to half a second
 
@@ -34,12 +35,21 @@ class Prefetcher:
         policy: has ``.current``, the compiled policy.
     """
 
-    def __init__(self, clock: Clock, store: Any, reads: Reads, policy: Any, touches: TouchLog) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        store: Any,
+        reads: Reads,
+        policy: Any,
+        touches: TouchLog,
+        counters: MissPathCounters,
+    ) -> None:
         self._clock = clock
         self._store = store
         self._reads = reads
         self._policy = policy
         self._touches = touches
+        self._counters = counters
         self._guesses = Guesses()
         self._states: dict[str, SetState] = {}
         self._decided_ns = clock.now_ns()
@@ -66,6 +76,9 @@ class Prefetcher:
     def tick(self) -> None:
         """Called some 20 times a second: verdicts come without requests too, and precision is judged now and then."""
         self._guesses.judge(self._store.take_verdicts())
+        for state in self._states.values():
+            self._counters.prefetched[state.name, "used"] = state.used
+            self._counters.prefetched[state.name, "wasted"] = state.wasted
         now_ns = self._clock.now_ns()
         passed_s = (now_ns - self._decided_ns) / 1e9
         if passed_s < DECIDE_EVERY_S:
@@ -122,8 +135,9 @@ class _Outcome:
         self._guess = guess
 
     def __call__(self, kept: bool) -> None:
-        if self.flight.was_asked or not kept:
-            self._guesses.not_kept(self._guess, self.flight.was_asked)
+        asked = not self.flight.is_guess
+        if asked or not kept:
+            self._guesses.not_kept(self._guess, asked)
         del self.flight
 
 

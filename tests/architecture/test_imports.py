@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sidecar.origins",),
     ("sidecar.memory",),
     ("sidecar.fetch",),
+    ("sidecar.prefetch",),
     ("sidecar.commands", "sidecar.load", "sidecar.load_rows", "sidecar.snapshot"),
     ("sidecar.net",),
     ("sidecar.active_policy", "sidecar.admin", "sidecar.explain", "sidecar.maintenance", "sidecar.overview"),

@@ -80,7 +80,7 @@ def test_companions_of_one_request_are_bounded() -> None:
 
 
 def test_feast_rows_that_share_join_keys_follow_from_each_other() -> None:
-    """A trip names its driver; a driver alone does not say which trip. Integer ids are the same id as text in a pattern."""
+    """A trip names its driver, a driver no trip. An integer id is the same as its text in a pattern."""
     plan = plan_of(FEAST)
     trip = int64_key(driver_id=1001, customer_id=-5)
     assert companions(plan, int64_key(driver_id=7)) == {b"shifts:7"}
@@ -153,7 +153,9 @@ def test_views_of_one_feast_entity_are_one_row() -> None:
 ids = st.binary(min_size=1, max_size=6).filter(lambda text: b":" not in text)
 
 
-@given(users=st.lists(ids, max_size=4), items=st.lists(ids, max_size=4), pairs=st.lists(st.tuples(ids, ids), max_size=4))
+@given(
+    users=st.lists(ids, max_size=4), items=st.lists(ids, max_size=4), pairs=st.lists(st.tuples(ids, ids), max_size=4)
+)
 def test_companions_are_the_join_that_a_plain_reading_gives(
     users: list[bytes], items: list[bytes], pairs: list[tuple[bytes, bytes]]
 ) -> None:
