@@ -136,7 +136,7 @@ SETTINGS: tuple[Setting, ...] = (
         "HOST:PORT",
         "127.0.0.1:8379",
         parse_host_port,
-        "Where /metrics, /healthz, the live page and the other admin endpoints answer; [::] is every address, IPv4's too.",
+        "Where /metrics, /healthz, the live page and the other admin endpoints answer; [::] is every address.",
         show=_as_host_port,
     ),
     Setting(
