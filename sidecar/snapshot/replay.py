@@ -22,6 +22,7 @@ PAUSE_S = 0.001  # between two steps: hits have the rest
 NO_PLACE_S = 0.005  # after which spare concurrency is asked for again
 MOST_OUT = 1000  # reads asked for and not landed
 ATTEMPTS = 3  # of a key whose read fails
+SETTLE_S = 0.1  # of the time that stopping may take
 FAILING = 16  # reads in a row that brought nothing: the origin is away, and its keys are not to be used up
 FAILING_PAUSE_S = 1.0
 
@@ -81,15 +82,25 @@ class Replay:
     def keys_left(self) -> Iterator[list[bytes]]:
         """What was not done when ``run`` was cancelled, for the next snapshot; reads the file."""
         yield [*self._out, *self._waiting, *(key for key, _ in self._again)]
-        if self._reading is not None and not self._reading.done():  # the disk does not answer
-            return
         with contextlib.suppress(SnapshotRefused, ValueError):
+            if self._reading is not None:
+                if not self._reading.done():
+                    return
+                if (frame := self._reading.result()) is not None:
+                    yield Frame(frame).keys()
             for frame in self._frames:
                 yield Frame(frame).keys()
 
     async def _next_frame(self) -> bytes | None:
         self._reading = in_thread(lambda: next(self._frames, None))
-        return await asyncio.shield(self._reading)
+        frame = await asyncio.shield(self._reading)
+        self._reading = None
+        return frame
+
+    async def settle(self) -> None:
+        """``run`` was cancelled: have the disk's last answer, if it comes."""
+        if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=SETTLE_S)
 
     async def _step(self) -> None:
         """Some keys of the frame: those that memory cannot answer leave for the origin."""

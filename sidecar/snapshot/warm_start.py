@@ -93,7 +93,10 @@ class WarmStart:
             if not self._health.warmed_up:
                 timeout_s = self._policy.current.warmup.timeout_ms / 1000
                 asyncio.get_running_loop().call_later(timeout_s, self._end_warm_up)
-            self._begin(self._read_again(self._file))
+            self._replay = Replay(
+                self._file, self._store, self._clock, self._speculate, self.status, self._note_progress
+            )
+            self._begin(self._read_again(self._file, self._replay))
         if self._keeper is not None:
             self._begin(self._keeper.write_again_and_again())
 
@@ -165,14 +168,13 @@ class WarmStart:
                 return False
         return not is_full
 
-    async def _read_again(self, file: SnapshotFile) -> None:
+    async def _read_again(self, file: SnapshotFile, replay: Replay) -> None:
         """What memory cannot answer for."""
         began_s = time.monotonic()
         try:
             if not file.payload_is_good:
                 await in_thread(file.check_payload)
-            self._replay = Replay(file, self._store, self._clock, self._speculate, self.status, self._note_progress)
-            await self._replay.run()
+            await replay.run()
         except (SnapshotRefused, ValueError) as error:
             self._refuse(error if isinstance(error, SnapshotRefused) else SnapshotRefused("corrupt", str(error)))
         except Exception as error:  # a bug of ours: /readyz is not to wait for what will not come
@@ -206,14 +208,20 @@ class WarmStart:
     # Stopping
 
     async def close(self, until_s: float) -> None:
-        """Nothing is served any more: write what is held, within the loop's time ``until_s``."""
+        """Nothing is served any more: write what is held, within the loop's time ``until_s``.
+
+        While the older one is being checked it stays: nothing was read again, so it says better what is hot.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._keeper is not None:
-            await self._keeper.write_clean(until_s, self._replay.keys_left() if self._replay is not None else ())
-        if self._file is not None:
-            self._file.close()
+        replay, file = self._replay, self._file
+        if replay is not None:
+            await replay.settle()
+        if self._keeper is not None and (replay is None or file is None or file.payload_is_good):
+            await self._keeper.write_clean(until_s, replay.keys_left() if replay is not None else ())
+        if file is not None:
+            file.close()
 
 
 def _report(task: asyncio.Task[None]) -> None:

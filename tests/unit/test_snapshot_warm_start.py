@@ -97,7 +97,8 @@ class Process:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for what the constants are; FAR_S is far beyond any of them."""
+    """No test waits for what the constants are, nor for a disk that others keep busy."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     for module, name in ((replay, "PAUSE_S"), (replay, "NO_PLACE_S"), (keeper, "PAUSE_S")):
         monkeypatch.setattr(module, name, 0)
     monkeypatch.setattr(replay, "FAILING_PAUSE_S", 0.001)
@@ -308,8 +309,6 @@ def test_readiness_waits_for_warmth_at_the_start_only(tmp_path: Path, clock: Man
         spoil_state(path)
         process = Process(path, clock)
         process.has_place = False
-        await process.start()
-        assert process.health.reasons() == ["warming up"]
         seen = set()
         real = process.warm_start._note_progress
 
@@ -318,6 +317,8 @@ def test_readiness_waits_for_warmth_at_the_start_only(tmp_path: Path, clock: Man
             real()
 
         process.warm_start._note_progress = note  # type: ignore[method-assign]
+        await process.start()
+        assert process.health.reasons() == ["warming up"]
         process.has_place = True
         await process.until(lambda: process.health.warmed_up)
         await process.until(lambda: not process.status.replaying)
@@ -516,7 +517,9 @@ def test_what_was_not_read_again_yet_is_written_at_the_stop(tmp_path: Path, cloc
         process = Process(path, clock)
         process.has_place = False
         await process.start()
-        await process.until(lambda: process.warm_start._replay is not None)
+        file = process.warm_start._file
+        assert file is not None
+        await process.until(lambda: file.payload_is_good)
         process.fill(b"mine")
         await process.stop()
         third = Process(path, clock)
