@@ -25,11 +25,11 @@ class Base(NamedTuple):
 
     Attributes:
         image: the base of the runtime stage.
-        arguments: build arguments, as NAME=value.
+        options: of the build.
     """
 
     image: str
-    arguments: tuple[str, ...]
+    options: tuple[str, ...]
 
 
 class Image(NamedTuple):
@@ -53,7 +53,7 @@ def base(engine: Engine, folder: Path, context: Path) -> Base:
     """
     given = os.environ.get("BASE_IMAGE")
     if given:
-        return Base(given, (f"BASE_IMAGE={given}",))
+        return Base(given, (f"--build-arg=BASE_IMAGE={given}",))
     if shutil.which("debootstrap") is None:
         raise NoBase(
             "set BASE_IMAGE to an image that can be pulled, such as python:3.11-slim-bookworm, or install debootstrap"
@@ -62,7 +62,8 @@ def base(engine: Engine, folder: Path, context: Path) -> Base:
     for name, packages in (("base", RUNTIME), ("build", BUILD)):
         _import(engine, folder / name, packages, f"feature-sidecar-{name}:{SUITE}")
     image, build = (f"feature-sidecar-{name}:{SUITE}" for name in ("base", "build"))
-    return Base(image, (f"BASE_IMAGE={image}", f"BUILD_IMAGE={build}", "PIP_NO_INDEX=1"))
+    arguments = (f"BASE_IMAGE={image}", f"BUILD_IMAGE={build}", "PIP_NO_INDEX=1")
+    return Base(image, ("--network=none", *(f"--build-arg={argument}" for argument in arguments)))
 
 
 def _import(engine: Engine, root: Path, packages: str, tag: str) -> None:

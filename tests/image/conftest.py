@@ -30,8 +30,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     try:
         with engine(folder / "engine") as running:
             found = base(running, folder, context)
-            options = [word for argument in found.arguments for word in ("--build-arg", argument)]
-            running("build", "--tag", TAG, "--build-arg", "REVISION=abc123", *options, str(context), timeout_s=1800)
+            running("build", "--tag", TAG, "--build-arg=REVISION=abc123", *found.options, str(context), timeout_s=1800)
             yield Image(running, found, TAG)
     except (NoEngine, NoBase) as exc:
         pytest.skip(str(exc))

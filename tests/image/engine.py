@@ -20,7 +20,7 @@ class Engine:
 
     def __init__(self, host: str | None) -> None:
         self._client = os.environ.get("CONTAINER_ENGINE", "docker")
-        self._environment = {**os.environ, "DOCKER_BUILDKIT": "0", **({"DOCKER_HOST": host} if host else {})}
+        self._environment = {**os.environ, **({"DOCKER_HOST": host} if host else {})}
 
     def __call__(
         self, *arguments: str, check: bool = True, timeout_s: float = 120, stdin: int | None = None
@@ -87,7 +87,7 @@ def engine(folder: Path) -> Iterator[Engine]:
 def _own_daemon(folder: Path) -> Iterator[str]:
     """dockerd without networks: containers get none or the host's, and nothing of the machine is changed."""
     host = f"unix://{folder}/docker.sock"
-    flags = ["--storage-driver=vfs", "--bridge=none", "--iptables=false", f"--host={host}"]
+    flags = ["--bridge=none", "--iptables=false", f"--host={host}"]
     flags += [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(["dockerd", *flags], stdout=log, stderr=log)
@@ -105,4 +105,4 @@ def _own_daemon(folder: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
-        shutil.rmtree(folder / "data", ignore_errors=True)  # vfs keeps every layer whole: gigabytes
+        shutil.rmtree(folder / "data", ignore_errors=True)  # gigabytes where the storage driver can only be vfs
