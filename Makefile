@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .PHONY: run sample test check fuzz test-sanitizers docs clean machine
 .PHONY: image test-image test-alerts dashboard-preview
-.PHONY: chaos bench bench-memory bench-eviction bench-tails bench-profile bench-all bench-envoy
+.PHONY: chaos bench bench-memory bench-eviction bench-tails bench-profile bench-warm-start bench-all bench-envoy
 
 # A Python of 3.11 or later; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -69,12 +69,15 @@ bench-tails: .venv-bench/installed
 bench-profile: .venv-bench/installed
 	$(BENCH)/profile_hits.py $(OPTIONS)
 
+bench-warm-start: .venv-bench/installed
+	$(BENCH)/warm_start.py $(OPTIONS)
+
 # make chaos OPTIONS="--parts flap,brownout": some parts only; OPTIONS=--quick: all in three minutes, nothing written.
 # Each part writes its own section of docs/resilience.md.
 chaos: .venv-bench/installed
 	.venv-bench/bin/python -I tests/chaos/report.py $(OPTIONS)
 
-bench-all: bench bench-memory bench-eviction bench-tails bench-profile
+bench-all: bench bench-memory bench-eviction bench-tails bench-profile bench-warm-start
 
 # Envoy for the comparison, in an environment of its own.
 bench-envoy:
