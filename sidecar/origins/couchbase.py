@@ -120,14 +120,19 @@ class CouchbaseOrigin(Origin):
 
     async def fetch_many(self, reads: Sequence[Read], deadline: Deadline) -> list[OriginAnswer]:
         time_left = await self._ready(deadline)
-        tasks = await self._calls.gather([self._reads.read(read, time_left) for read in reads], deadline)
-        answers: list[OriginAnswer] = [task.result() if task.done() else _TIMED_OUT for task in tasks]
+        tasks = await self._calls.gather(self._reads.calls(reads, time_left), deadline)
+        answers: list[OriginAnswer] = [_TIMED_OUT] * len(reads)
+        for task in tasks:
+            for at, answer in task.result() if task.done() else ():
+                answers[at] = answer
         self._judge(answers)
         return answers
 
     async def expiries(self, key: bytes, fields: tuple[bytes, ...], deadline: Deadline) -> Expiries:
         time_left = await self._ready(deadline)
-        (task,) = await self._calls.gather([self._reads.document(key, time_left, with_expiry=True)], deadline)
+        (task,) = await self._calls.gather(
+            [self._reads.document(self._address_of(key), time_left, with_expiry=True)], deadline
+        )
         found = task.result() if task.done() else _TIMED_OUT
         if isinstance(found, Failed):
             self._judge([found])

@@ -17,6 +17,7 @@ from couchbase.transcoder import Transcoder
 
 from sidecar.logs import logger
 from sidecar.origins.base import Cause, OriginTimeout, OriginUnavailable
+from sidecar.origins.couchbase_batches import CouchbaseBatches
 from sidecar.origins.couchbase_credentials import CouchbaseCredentials
 from sidecar.origins.couchbase_errors import cause_of
 from sidecar.origins.couchbase_probe import probe
@@ -35,6 +36,7 @@ class CouchbaseConnection:
     """One bucket's connection.
 
     Attributes:
+        batches: reads of many documents at once.
         cause: why there is none, as far as known; None: connected, or the first attempt is under way.
     """
 
@@ -52,6 +54,7 @@ class CouchbaseConnection:
         self._transcoder = transcoder
         self._bootstrap_timeout_s = _CAPELLA_BOOTSTRAP_S if url.is_capella else bootstrap_timeout_s
         self._longest_pause_s = longest_pause_s
+        self.batches = CouchbaseBatches(url.connection_string, url.bucket, self._options)
         self._cluster: AsyncCluster | None = None
         self._bucket: AsyncBucket | None = None
         self._others: dict[str, asyncio.Future[AsyncBucket]] = {}
@@ -79,6 +82,7 @@ class CouchbaseConnection:
         """Let go of the cluster; calls still under way end at once, as cancelled. An attempt ends by itself."""
         self._closed = True
         self._tell(Cause.CLOSED)
+        await self.batches.close()
         for task in (self._connecting, self._suspecting, self._renewing):
             if task is not None:
                 task.cancel()
@@ -177,6 +181,7 @@ class CouchbaseConnection:
         replaced, self._cluster, self._bucket = self._cluster, cluster, bucket
         self._others.clear()
         self._collections.clear()
+        self.batches.open()
         _log.info("credentials_renewed", bucket=self._url.bucket)
         if replaced is not None:
             closing = asyncio.ensure_future(_close_later(replaced))
@@ -208,6 +213,7 @@ class CouchbaseConnection:
         finally:
             watch.cancel()
         self._cluster = cluster
+        self.batches.open()
         self._tell(None)
         return None
 

@@ -35,6 +35,13 @@ _CAUSES = {
     1001: Cause.DNS,  # the host's name was not resolved
     1006: Cause.CLOSED,  # the cluster object was closed
 }
+_RETRIED_FOR = {
+    "key_value_collection_outdated": Cause.BUCKET,  # the collection is not there
+    "key_value_locked": Cause.BUSY,
+    "key_value_temporary_failure": Cause.BUSY,
+    "key_value_sync_write_in_progress": Cause.BUSY,
+    "key_value_sync_write_re_commit_in_progress": Cause.BUSY,
+}
 _REFUSALS = {
     3: Refusal.INVALID,
     12: Refusal.UNSUPPORTED,
@@ -53,8 +60,13 @@ def code_of(error: CouchbaseException) -> int:
 
 
 def cause_of(error: CouchbaseException) -> Cause:
-    """Why a read, or the connection, failed."""
-    return _CAUSES.get(code_of(error), Cause.UNREACHABLE)
+    """Why a read, or the connection, failed; of a timeout, what the SDK tried again for until then."""
+    cause = _CAUSES.get(code_of(error), Cause.UNREACHABLE)
+    if cause is Cause.TIMEOUT:
+        for reason in error.error_context.retry_reasons or ():
+            if reason in _RETRIED_FOR:
+                return _RETRIED_FOR[reason]
+    return cause
 
 
 def answer_of(error: CouchbaseException) -> WriteAnswer:
@@ -63,5 +75,5 @@ def answer_of(error: CouchbaseException) -> WriteAnswer:
     if code in _REFUSALS:
         return Refused(_REFUSALS[code])
     if code in _NOT_APPLIED:
-        return Refused(Refusal.NOT_SENT, _CAUSES[code])
+        return Refused(Refusal.NOT_SENT, cause_of(error))
     return UNKNOWN

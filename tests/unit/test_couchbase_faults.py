@@ -53,7 +53,7 @@ async def loop_errors():
 
 def under_way() -> list[str]:
     """Calls into the SDK that have not ended."""
-    calls = ("CouchbaseReads.read()", "._write_in_order()")
+    calls = ("CouchbaseReads._read_alone()", "._write_in_order()")
     return [repr(task) for task in asyncio.all_tasks() if any(call in repr(task) for call in calls)]
 
 
