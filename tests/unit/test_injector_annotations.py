@@ -50,6 +50,8 @@ def test_what_is_the_operators_has_no_annotation(name: str):
         ("policy-key", "Policy_1.yaml", "../policy.yaml"),
         ("origin", "couchbases://cb1,cb2/features", "couchbase://user:secret@cb/features"),
         ("origin", "sqlite:////var/lib/feature-sidecar/a.db", "sqlite:///./features.db"),
+        ("origin", "memory://", "sqlite:////var/lib/feature-sidecar/../../etc/x"),
+        ("origin", "couchbase://a/b", "couchbase://a/b?x=" + "y" * 2048),
         ("origin-secret", "cb", "cb/x"),
         ("origin-certificate", "cb-client", "cb_client"),
         ("origin-ca", "authorities", ""),

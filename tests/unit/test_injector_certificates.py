@@ -178,6 +178,7 @@ async def test_a_renewed_authority_is_added_before_it_is_served_by(cluster: Clus
         assert is_trusted(new, bundled)
         assert contains(bundled, cluster.secret("ca.crt"))
         assert len(x509.load_pem_x509_certificates(bundled)) == 2
+    assert len(x509.load_pem_x509_certificates(cluster.secret("ca.crt"))) == 2
     assert await slow.current(later) == new
 
 
@@ -191,6 +192,17 @@ async def test_what_is_broken_in_the_secret_is_mended(cluster: Cluster, broken: 
     pair = await source.current(NOW)
     assert belongs_together(pair)
     assert all(is_trusted(pair, bundled) for bundled in cluster.trusted())
+
+
+async def test_what_is_trusted_stays_trusted(cluster: Cluster):
+    """Authorities are only added: one there may be of a replica that was faster than we."""
+    other = make_authority(NOW)
+    encoded = base64.b64encode(other.certificate).decode()
+    for webhook in cluster.server.objects[cluster.webhooks]["webhooks"]:
+        webhook["clientConfig"] = {**webhook["clientConfig"], "caBundle": encoded}
+    pair = await cluster.replica().current(NOW)
+    for bundled in cluster.trusted():
+        assert is_trusted(pair, bundled) and contains(bundled, other.certificate)
 
 
 async def test_a_bundle_that_was_reset_is_filled_again(cluster: Cluster):

@@ -198,6 +198,12 @@ def test_lists_are_gone_through():
         assert after["items"][1] == items[1] and after["items"][3] == items[3]
 
 
+def test_items_of_what_is_no_list_are_left():
+    """A custom resource may call anything items."""
+    text = yaml.safe_dump({"apiVersion": "example.com/v1", "kind": "Basket", "items": [manifest("Pod")]})
+    assert run(text) == text
+
+
 def test_injecting_again_changes_nothing():
     """The output may be kept in a repository and injected once more."""
     once = run("---\n".join(yaml.safe_dump(manifest(kind)) for _, kind in POD_OF))
@@ -264,13 +270,14 @@ def test_nothing_and_comments_only():
 def test_many_shapes_of_blocks_are_edited_in_place():
     """Indented and not indented lists, comments everywhere: never written anew, always what was wanted."""
     edited = 0
-    for indent, comment, space in itertools.product(("", "  "), ("", "# c\n"), ("", "\n")):
+    texts = ("", "    text: |\n      a\n\n      b\n\n", "    text: >-\n      a\n", "    text: 'a\n\n      b'\n")
+    for indent, comment, space, last in itertools.product(("", "  "), ("", "# c\n"), ("", "\n"), texts):
         text = (
             f"apiVersion: v1\nkind: Pod\n{comment}metadata:\n  annotations:\n    feature-sidecar.io/inject: 'true'\n"
-            f"{space}spec:\n  containers:\n  {indent}- name: a\n  {indent}  image: b\n{space}{comment}"
+            f"{last}{space}spec:\n  containers:\n  {indent}- name: a\n  {indent}  image: b\n{space}{comment}"
         )
         result = inject_manifests(text, SETTINGS, file="f.yaml")
         assert not [note for note in result.notes if "anew" in note]
         assert result.text.count("# c") == text.count("# c")
         edited += result.injected
-    assert edited == 8
+    assert edited == 32

@@ -111,7 +111,8 @@ def test_credentials_are_mounted_and_never_an_argument():
     assert ours["env"] == [{"name": "SIDECAR_ORIGIN_USERNAME", "valueFrom": reference}]
     assert {"name": "feature-sidecar-origin", "secret": {"secretName": "cb", "defaultMode": 0o444}} in spec["volumes"]
     (model,) = spec["containers"]
-    assert [mount["name"] for mount in model["volumeMounts"]] == ["feature-sidecar-socket"]
+    socket = {"name": "feature-sidecar-socket", "mountPath": "/run/feature-sidecar", "readOnly": True}
+    assert model["volumeMounts"] == [socket]
 
 
 def test_the_policy_is_a_whole_configmap():
