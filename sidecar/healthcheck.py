@@ -16,7 +16,9 @@ def main() -> int:
     """Returns the exit code; says why on stderr."""
     address = os.environ.get("SIDECAR_ADMIN") or DEFAULT_ADMIN
     host, _, port = address.rpartition(":")
-    host = host.strip("[]")  # 0.0.0.0 and :: lead to this machine too
+    host = host.strip("[]")
+    if host in ("", "0.0.0.0", "::"):  # every address, the last IPv4's too where there is no IPv6
+        host = "127.0.0.1"
     try:
         with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:
             connection.settimeout(TIMEOUT_S)

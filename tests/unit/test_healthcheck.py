@@ -50,9 +50,9 @@ def check(listener: socket.socket, answer: bytes | None, address: str = "127.0.0
     return result.returncode, result.stderr, b"".join(asked)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "[::]"])
 def test_healthy(listener, address):
-    """200 is 0; the wildcard address, as in a pod, leads to this machine."""
+    """200 is 0; the wildcard addresses, as in a pod, lead to this machine."""
     code, error, asked = check(listener, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n", address)
     assert (code, error) == (0, "")
     assert asked.startswith(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
