@@ -6,6 +6,7 @@ cdef struct Ghosts:
     uint32_t buckets
     uint32_t length          # insertions that one is remembered for
     uint64_t inserted
+    uint64_t taken           # that came back and whose places nobody took yet: the next insertions age no one
 
 cdef bint ghosts_resize(Ghosts* ghosts, uint32_t length) noexcept nogil     # forgets all; False: no memory
 cdef void ghosts_close(Ghosts* ghosts) noexcept nogil

@@ -2,6 +2,7 @@
 
 Time counts 1/4096 of a length, so a queue of n keys forgets with an error of n / 4096, and 14 bits hold four lengths:
 a void slot is overwritten long before its time could look recent again, for a bucket takes its oldest slot first.
+Insertions that take the place of a key that came back do not count: what is older stays as long as in a real queue.
 """
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
@@ -21,7 +22,7 @@ cdef bint ghosts_resize(Ghosts* ghosts, uint32_t length) noexcept nogil:
     ghosts.slots = <uint32_t*>reserve(<size_t>buckets * 64)
     ghosts.buckets = buckets if ghosts.slots != NULL else 0
     ghosts.length = length
-    ghosts.inserted = 0
+    ghosts.inserted = ghosts.taken = 0
     return ghosts.slots != NULL
 
 
@@ -65,7 +66,10 @@ cdef void ghosts_add(Ghosts* ghosts, uint64_t key_hash) noexcept nogil:
         if oldest_age > UNITS:
             break                # empty or void: the second bucket is not needed
     chosen[0] = fingerprint_of(key_hash) | now
-    ghosts.inserted += 1
+    if ghosts.taken:
+        ghosts.taken -= 1        # its place was free: nobody is older for it
+    else:
+        ghosts.inserted += 1
 
 
 cdef bint ghosts_take(Ghosts* ghosts, uint64_t key_hash) noexcept nogil:
@@ -80,5 +84,6 @@ cdef bint ghosts_take(Ghosts* ghosts, uint64_t key_hash) noexcept nogil:
         for way in range(WAYS):
             if bucket[way] & ~<uint32_t>TIME_MASK == fingerprint and (now - bucket[way]) & TIME_MASK <= UNITS:
                 bucket[way] = 0
+                ghosts.taken += 1
                 return True
     return False

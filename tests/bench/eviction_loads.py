@@ -73,5 +73,6 @@ SYNTHETIC = {
     "zipf 0.8, 10%": EvictionLoad(lambda: zipf(0.8, POPULATION, DRAWS), 20_000, 0.540, 0.675),
     "zipf 0.99, 10%": EvictionLoad(lambda: zipf(0.99, POPULATION, DRAWS), 20_000, 0.768, 0.833),
     "zipf 0.99 with scans, 10%": EvictionLoad(lambda: zipf_with_scans(0.99, POPULATION, DRAWS), 20_000, 0.532, 0.595),
-    "loop 1.1x": EvictionLoad(lambda: loop(22_000, 20), 20_000, 0.750, 0.860),
+    "loop 1.1x of 20,000": EvictionLoad(lambda: loop(22_000, 20), 20_000, 0.750, 0.860),
+    "loop 1.1x of 100,000": EvictionLoad(lambda: loop(110_000, 20), 100_000, 0.750, 0.860),
 }
