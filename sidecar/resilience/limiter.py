@@ -60,7 +60,7 @@ UNPROVEN = 100  # a limit that is not used is not cut below this: how bad more w
 SHARES = (1.0, 0.5, 0.25)  # by priority: revalidation takes at most half the limit, speculation only beside few others
 WINDOW_NS = 15_000_000_000
 HARMLESS_NS = (10_000_000, 100_000_000)  # by kind: a 25th and a 20th of the default deadlines
-TOLERANCE = (1.5, 3.0)  # by kind: a commit that has begun is waited for, so writes often take two
+TOLERANCE = 3.0  # the least of many is often half of the usual, and a commit that has begun is waited for
 STEP = 0.5  # of the way per round trip
 
 
@@ -133,7 +133,7 @@ class AdaptiveLimiter:
         """The latency up to which the origin counts as not congested."""
         baseline = self._baselines[kind]
         least = min(baseline.before_ns, baseline.now_ns)
-        return 0.0 if least == inf else max(HARMLESS_NS[kind], TOLERANCE[kind] * least)
+        return 0.0 if least == inf else max(HARMLESS_NS[kind], TOLERANCE * least)
 
     def _congested(self, kind: Kind, documents: int, under_way: int, is_used: bool, took_ns: int) -> None:
         if is_used:
