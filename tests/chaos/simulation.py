@@ -130,6 +130,9 @@ class Simulation(Schedule):
     def _make_policy(self) -> SchedulePolicy:
         return Policy(self.limits, self.DEADLINE_MS, self.WRITE_DEADLINE_MS)
 
+    def _make_control(self, random: Random) -> dict[str, Any]:
+        return {"random": random}
+
     def _make_origin(self) -> SimulatedOrigin:
         return SimulatedOrigin(self.loop, self.rng, self.WORKERS, self.WORKERS / self.CAPACITY_PER_S, self.NETWORK_S)
 

@@ -53,8 +53,6 @@ class Schedule:
         policy = self._make_policy()
         self.store = make_store(policy.table)
         self.origin = self._make_origin()
-        dice = Random(~seed)
-        self.origin.supports_hedging = dice.random() < 0.3
         self.counters = MissPathCounters("diced")
         self.path = build_miss_path(
             self.loop,
@@ -65,8 +63,7 @@ class Schedule:
             NoCounter(),
             self.counters,
             stripes=rng.choice((1, 64)),
-            retries=RetryBudget(dice.choice((0.1, 1.0))),
-            random=dice,
+            **self._make_control(Random(seed)),
         )
         self.keys = [b"%d:%d" % (seed, number) for number in range(rng.choice((1, 1, 2)))]
         self.unanswered = 0
@@ -78,6 +75,11 @@ class Schedule:
 
     def _make_policy(self) -> SchedulePolicy:
         return SchedulePolicy(self.limits, self.rng.choice((30, 250)), self.rng.choice((60, 2000)))
+
+    def _make_control(self, random: Random) -> dict[str, Any]:
+        """More reads are asked twice than in production."""
+        self.origin.supports_hedging = random.random() < 0.3
+        return {"retries": RetryBudget(random.choice((0.1, 1.0))), "random": random}
 
     def _make_origin(self) -> DicedOrigin:
         return DicedOrigin(self.loop, Dice(self.rng), self.rng.random() < 0.6)
