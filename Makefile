@@ -51,7 +51,8 @@ check: .venv-test/installed
 fuzz: .venv-debug/installed
 	.venv-debug/bin/python -I tests/fuzz/fuzz_protocol.py $${FUZZ_INPUTS:-1000000}
 
-# make bench OPTIONS="--loads get16,mget8 --rounds 5": some loads only. Results go to tests/bench/RESULTS.md.
+# make bench-all OPTIONS=--quick: does it work? make bench OPTIONS="--loads get16,mget8 --rounds 5": some loads only.
+# Each puts its results in its section of tests/bench/RESULTS.md; tests/bench/README.md says what they are.
 BENCH := .venv-bench/bin/python -I tests/bench
 bench: .venv-bench/installed
 	$(BENCH)/hits.py $(OPTIONS)

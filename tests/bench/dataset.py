@@ -86,6 +86,19 @@ STRINGS = DataSet(KEYS, 1, write_key, read_key, KEYS_A_BATCH)
 HASHES = DataSet(ROWS, FIELDS, write_row, read_row, ROWS_A_BATCH)
 
 
+class Data(NamedTuple):
+    """What the servers of a run hold."""
+
+    strings: DataSet
+    hashes: DataSet
+
+
+def data_of(share: float) -> Data:
+    """So much of all data, at least what one pipeline of each takes."""
+    strings, hashes = (data._replace(items=max(data.batch, int(data.items * share))) for data in (STRINGS, HASHES))
+    return Data(strings, hashes)
+
+
 class Client:
     """A blocking client that keeps a pipeline's order; error replies end the benchmark."""
 

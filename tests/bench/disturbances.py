@@ -10,14 +10,16 @@ from dataset import KEYS, Client, command, key
 from targets import POLICY, Sidecar
 
 HOT_KEYS = 200_000  # about 21 MB: not in the L2, and never evicted while they are read
+SMALL_MEMORY_MIB = 64  # of a sidecar that has to evict
 FILLER_BATCH = 500
 BEFORE_EXPIRY_S = 0.5  # the run begins so long before the moment of expiry
-SAMPLE, SLOWER = 50_000, 2  # of the entries, to foresee how long loading all takes, with room for a slow minute
+RISEN_WITHIN_S = 5.0
+SAMPLE, SLOWER = 50_000, 1.4  # of the entries, to foresee how long loading all takes, with room for a slow minute
 
 
-def load_hot(client: Client) -> None:
+def load_hot(client: Client, count: int) -> None:
     """The keys that are read."""
-    for first in range(0, HOT_KEYS, FILLER_BATCH):
+    for first in range(0, count, FILLER_BATCH):
         client.ask([command(b"SET", key(n), b"%064d" % n) for n in range(first, first + FILLER_BATCH)])
 
 
@@ -35,23 +37,34 @@ def rising(target: Sidecar, field: str) -> Iterator[None]:
     with Client(target.port) as client:
         before = client.info("stats", field)
         yield
-        if client.info("stats", field) <= before:
-            raise RuntimeError(f"{field} did not rise")
+        until = time.monotonic() + RISEN_WITHIN_S
+        while client.info("stats", field) <= before:
+            if time.monotonic() > until:
+                raise RuntimeError(f"{field} did not rise")
+            time.sleep(0.05)
 
 
 class Disturbance:
     """Nothing: a quiet run.
 
+    Args:
+        share: of all keys, that are used.
+
     Attributes:
+        hot_keys: how many are read.
+        other_keys: how many the disturbance needs.
         options: of the sidecar.
         writes: percent of the commands that write new keys.
         anew: each pair needs a server of its own.
     """
 
     name = "quiet"
-    options = ("--max-memory", "512MiB")
     writes = 0
     anew = False
+
+    def __init__(self, share: float) -> None:
+        self.hot_keys, self.other_keys = int(HOT_KEYS * share), int(KEYS * share)
+        self.options = ("--max-memory", "512MiB")
 
     def prepare(self, target: Sidecar) -> None:
         """Called once per server, after the hot keys are there."""
@@ -99,8 +112,7 @@ class Repeated(Disturbance):
 class Reload(Repeated):
     """The policy's numbers change; every entry that is cached is judged by the new ones."""
 
-    name = "policy reload, twice a second"
-    every_s = 0.5
+    name = "policy reload every second"
 
     def do(self, target: Sidecar, number: int) -> None:
         new = target.folder / "policy.new"
@@ -129,32 +141,38 @@ class Expiry(Disturbance):
         began = time.monotonic()
         with Client(target.port) as client:
             load_others(client, SAMPLE, [])
-        self._load_s = (time.monotonic() - began) * KEYS / SAMPLE * SLOWER + 1
+        self._load_s = (time.monotonic() - began) * self.other_keys / SAMPLE * SLOWER + 1
 
     @contextmanager
     def active(self, target: Sidecar, seconds: float) -> Iterator[None]:
-        at_s = time.time() + self._load_s
-        with Client(target.port) as client:
-            load_others(client, KEYS, [b"PXAT", b"%d" % (at_s * 1000)])
-        left_s = at_s - time.time() - BEFORE_EXPIRY_S
-        if left_s < 0:
-            raise RuntimeError("the entries expired while they were loaded")
+        while (left_s := self._load(target)) < 0:
+            self._load_s *= 2  # they expired while they were loaded: so slow a minute was not foreseen
         time.sleep(left_s)
         with rising(target, "expired_keys"):
             yield
+
+    def _load(self, target: Sidecar) -> float:
+        """Load what will expire; returns for how many seconds to wait before the run begins."""
+        at_s = time.time() + self._load_s
+        with Client(target.port) as client:
+            load_others(client, self.other_keys, [b"PXAT", b"%d" % (at_s * 1000)])
+        return at_s - time.time() - BEFORE_EXPIRY_S
 
 
 class Eviction(Disturbance):
     """Memory is full, and new keys come: each pushes something out."""
 
     name = "eviction under writes"
-    options = ("--max-memory", "64MiB")
     writes = 5
+
+    def __init__(self, share: float) -> None:
+        super().__init__(share)
+        self.options = ("--max-memory", f"{max(1024, int(SMALL_MEMORY_MIB * share * 1024))}KiB")
 
     def prepare(self, target: Sidecar) -> None:
         with Client(target.port) as client:
-            load_others(client, KEYS, [])
-            for first in range(0, HOT_KEYS, FILLER_BATCH):  # those that were pushed out come back
+            load_others(client, self.other_keys, [])
+            for first in range(0, self.hot_keys, FILLER_BATCH):  # those that were pushed out come back
                 client.ask([command(b"GET", key(n)) for n in range(first, first + FILLER_BATCH)])
 
     @contextmanager

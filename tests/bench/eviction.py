@@ -1,6 +1,6 @@
 """Hit ratios at equal bytes: the sidecar beside Redis's allkeys-lru and allkeys-lfu, all of them run, not modelled.
 
-    python tests/bench/eviction.py [TRACE.xz] [--loads "loop 1.1x"] [--tier-alone]
+    python tests/bench/eviction.py [TRACE.xz] [--loads "loop 1.1x of 20,000"] [--tier-alone]
 
 Every key has 24 bytes and every value 64. A cache of n entries gets n x 114 bytes: for the sidecar that is --max-memory,
 items, index and all; Redis gets it on top of what it uses while empty. A miss is read through, so every cache asks for
@@ -8,13 +8,14 @@ the same keys. What it does not show: sizes that differ, writes, expiry.
 TRACE: xz of big-endian 64-bit ids in the order asked.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from eviction_caches import SMALLEST, RealRedis, RealSidecar
-from eviction_loads import SYNTHETIC, EvictionLoad, trace_loads
+from eviction_loads import EvictionLoad, synthetic, trace_loads
+from options import parser as options_parser
+from options import settled
 from results import publish, table
 from tier_alone import ENTRY_BYTES, hit_ratio
 
@@ -35,22 +36,24 @@ def compare(name: str, load: EvictionLoad, tier_alone: bool) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_parser(__doc__)
     parser.add_argument("trace", nargs="?", type=Path)
-    parser.add_argument("--loads", help=f"separated by semicolons, of {'; '.join(SYNTHETIC)}; the trace is always run")
+    names = "; ".join(synthetic(1)).replace("%", "%%")
+    parser.add_argument("--loads", help=f"separated by semicolons, of {names}; the trace is always run")
     parser.add_argument("--tier-alone", action="store_true", help="only our memory tier, in this process")
-    options = parser.parse_args()
-    names = [name.strip() for name in options.loads.split(";")] if options.loads else list(SYNTHETIC)
-    loads = {name: SYNTHETIC[name] for name in names}
+    options = settled(parser.parse_args())
+    loads = synthetic(options.share)
+    if options.loads:
+        loads = {name.strip(): loads[name.strip()] for name in options.loads.split(";")}
     if options.trace:
-        loads |= trace_loads(options.trace)
+        loads |= trace_loads(options.trace, options.share)
     rows = [compare(name, load, options.tier_alone) for name, load in loads.items()]
     head = ["load", "bytes", "sidecar", "redis allkeys-lru", "redis allkeys-lfu", "S3-FIFO published", "best possible"]
     note = (
         "Hit ratios from empty, at equal bytes. `tier alone`: the size is below what --max-memory takes, so the memory tier "
         "ran in the benchmark's own process."
     )
-    publish("Eviction", note + "\n\n" + table(head, rows))
+    publish("Eviction", note + "\n\n" + table(head, rows), options.results)
 
 
 if __name__ == "__main__":

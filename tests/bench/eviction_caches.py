@@ -10,7 +10,7 @@ from memory import SidecarOverFile
 from targets import Redis
 
 SMALLEST = 1 << 20  # what --max-memory takes; below, tier_alone.py is run
-PIPELINE = 16
+PIPELINE = 50
 STORED_AT_ONCE = 500
 
 

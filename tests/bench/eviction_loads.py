@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-POPULATION, DRAWS = 200_000, 1_000_000
+POPULATION, DRAWS, ROUNDS = 200_000, 1_000_000, 20
 
 
 class EvictionLoad(NamedTuple):
@@ -57,22 +57,31 @@ def read_trace(path: Path) -> list[int]:
     return [number for (number,) in struct.iter_unpack(">Q", lzma.decompress(path.read_bytes()))]
 
 
-def trace_loads(path: Path) -> dict[str, EvictionLoad]:
-    """A trace at 1% and 10% of its ids; ids are numbered as they come, so that keys have one length."""
+def trace_loads(path: Path, share: float) -> dict[str, EvictionLoad]:
+    """A trace at 1% and 10% of its ids; ids are numbered as they come, so that keys have one length.
+
+    ``share``: of the requests, from the start.
+    """
     seen: dict[int, int] = {}
     numbers = [seen.setdefault(identity, len(seen)) for identity in read_trace(path)]
+    numbers = numbers[: int(len(numbers) * share)]
     return {
-        f"{path.name.partition('.')[0]} {share:.0%}": EvictionLoad(
-            lambda: iter(numbers), int(len(seen) * share), None, None
+        f"{path.name.partition('.')[0]} {part:.0%}": EvictionLoad(
+            lambda: iter(numbers), int(len(seen) * part), None, None
         )
-        for share in (0.01, 0.1)
+        for part in (0.01, 0.1)
     }
 
 
-SYNTHETIC = {
-    "zipf 0.8, 10%": EvictionLoad(lambda: zipf(0.8, POPULATION, DRAWS), 20_000, 0.540, 0.675),
-    "zipf 0.99, 10%": EvictionLoad(lambda: zipf(0.99, POPULATION, DRAWS), 20_000, 0.768, 0.833),
-    "zipf 0.99 with scans, 10%": EvictionLoad(lambda: zipf_with_scans(0.99, POPULATION, DRAWS), 20_000, 0.532, 0.595),
-    "loop 1.1x of 20,000": EvictionLoad(lambda: loop(22_000, 20), 20_000, 0.750, 0.860),
-    "loop 1.1x of 100,000": EvictionLoad(lambda: loop(110_000, 20), 100_000, 0.750, 0.860),
-}
+def synthetic(share: float) -> dict[str, EvictionLoad]:
+    """The made-up loads; ``share``: of the requests. Only of all of them are the published figures."""
+    draws, rounds = int(DRAWS * share), max(1, int(ROUNDS * share))
+    return {
+        "zipf 0.8, 10%": EvictionLoad(lambda: zipf(0.8, POPULATION, draws), 20_000, 0.540, 0.675),
+        "zipf 0.99, 10%": EvictionLoad(lambda: zipf(0.99, POPULATION, draws), 20_000, 0.768, 0.833),
+        "zipf 0.99 with scans, 10%": EvictionLoad(
+            lambda: zipf_with_scans(0.99, POPULATION, draws), 20_000, 0.532, 0.595
+        ),
+        "loop 1.1x of 20,000": EvictionLoad(lambda: loop(22_000, rounds), 20_000, 0.750, 0.860),
+        "loop 1.1x of 100,000": EvictionLoad(lambda: loop(110_000, rounds), 100_000, 0.750, 0.860),
+    }

@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from dataset import FIELDS, KEYS, ROWS
+from dataset import FIELDS, Data
 from loads import Load
 from targets import GENERATOR_CORE, Target
 
 KEYS_ASKED, FIELDS_ASKED = 100, 50  # as in requests.h
 PERCENTILE = re.compile(r"^(\d+\.\d+)% <= (\d+\.\d+) milliseconds", re.MULTILINE)
+WARM_UP_S = 0.3
 PINNED = ["taskset", "-c", str(GENERATOR_CORE)]
 
 
@@ -36,17 +37,18 @@ class Run(NamedTuple):
 class LoadGenerator:
     """tests/bench/loadgen.c: draws every request anew, counts errors and nils, tells when its window begins."""
 
-    def __init__(self, binary: Path) -> None:
+    def __init__(self, binary: Path, data: Data) -> None:
         self._binary = binary
+        self._data = data
 
     def run(
-        self, target: Target, load: Load, seconds: float, seed: int, rate: float = 0, keys: int = KEYS, writes: int = 5
+        self, target: Target, load: Load, seconds: float, seed: int, rate: float = 0, keys: int = 0, writes: int = 5
     ) -> Run:
         """Run a load; CPU time is read at both ends of the generator's measured window.
 
         Args:
             rate: commands a second; 0: as fast as the server answers.
-            keys: how many are asked for.
+            keys: how many are asked for; 0: all.
             writes: percent, of the loads that write.
 
         Raises:
@@ -54,7 +56,8 @@ class LoadGenerator:
         """
         where = ["--unix", target.unix_path] if load.unix else ["--port", str(target.port)]
         options = ["--seconds", str(seconds), "--seed", str(seed)]
-        options += ["--rate", str(rate), "--keys", str(keys), "--writes", str(writes)]
+        options += ["--rate", str(rate), "--writes", str(writes), "--keys", str(keys or self._data.strings.items)]
+        options += ["--rows", str(self._data.hashes.items), "--warm-up", str(min(WARM_UP_S, seconds))]
         process = subprocess.Popen(
             [*PINNED, str(self._binary), *where, *load.options(), *options], stdout=subprocess.PIPE, text=True
         )
@@ -83,6 +86,9 @@ class RedisBenchmark:
         "hgetall": ["HGETALL", "row:00000000__rand_int__"],
     }
 
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
     @staticmethod
     def is_installed() -> bool:
         return shutil.which("redis-benchmark") is not None
@@ -95,7 +101,8 @@ class RedisBenchmark:
         """Run so many commands of a load."""
         where = ["-s", target.unix_path] if load.unix else ["-p", str(target.port)]
         options = ["-c", str(load.connections), "-P", str(load.depth), "-n", str(operations), "--precision", "3"]
-        numbers = ["-r", str(KEYS if load.kind in ("get", "mget") else ROWS)]
+        asked = self._data.strings if load.kind in ("get", "mget") else self._data.hashes
+        numbers = ["-r", str(asked.items)]
         command = [*PINNED, "redis-benchmark", *where, *options, *numbers, *self.COMMANDS[load.kind]]
         before = target.cpu_s()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -3,13 +3,17 @@
 import statistics
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from generators import Run
 from loads import LOADS
-from results import HERE, bars, table
+from results import bars, table
 
 Runs = Mapping[str, Mapping[str, list[Run]]]
-PICTURE = HERE / "results.png"
+COLOURS = {  # of each target, in the order of the columns; redis is the line at 1
+    "redis": "black", "nutcracker": "#9aa0a6", "Envoy": "#c5a3d9", "sidecar": "#1a73e8", "empty server": "#dadce0",
+}  # fmt: skip
+PICTURE = "results.png"
 NOTE = """us per command: user and system CPU time of the server, of a proxy's redis too; in brackets the ratio redis / target,
 the median of the rounds' own ratios. Loads: the number is the depth, 50 connections unless `_c` says otherwise."""
 
@@ -47,7 +51,8 @@ def report(runs: Runs, second_opinion: Runs) -> str:
 
 
 def _targets(runs: Runs) -> list[str]:
-    return list(dict.fromkeys(target for by_target in runs.values() for target in by_target))
+    found = {target for by_target in runs.values() for target in by_target}
+    return [target for target in COLOURS if target in found]
 
 
 def _cpu_table(runs: Runs) -> str:
@@ -120,8 +125,8 @@ def _second_opinion_table(runs: Runs, second_opinion: Runs) -> str:
     )
 
 
-def plot(runs: Runs) -> None:
-    """Ratios to redis-server as bars, goals as marks."""
+def plot(runs: Runs, path: Path) -> None:
+    """Ratios to redis-server as bars, goals as marks, into a PNG."""
     try:
         import matplotlib
     except ImportError:
@@ -131,27 +136,35 @@ def plot(runs: Runs) -> None:
     from matplotlib import pyplot
 
     targets = [target for target in _targets(runs) if target != "redis"]
-    figure, axes = pyplot.subplots(figsize=(9, 1.5 + 0.5 * len(runs)))
+    figure, axes = pyplot.subplots(figsize=(9, 1.8 + 0.5 * len(runs)))
     height = 0.8 / max(1, len(targets))
     for number, target in enumerate(targets):
-        places = [
+        bars_of = [
             (line + number * height, ratio(by_target, target))
             for line, by_target in enumerate(runs.values())
             if target in by_target
         ]
-        axes.barh([place for place, _ in places], [value for _, value in places], height, label=target)
-    goals = [
-        (line + 0.4 - height / 2, goal) for line, name in enumerate(runs) if (goal := LOADS[name].goal) is not None
-    ]
-    axes.scatter(
-        [goal for _, goal in goals], [place for place, _ in goals], marker="|", s=300, color="black", label="goal"
-    )
-    axes.axvline(1, color="grey", linewidth=1)
+        places, values = [place for place, _ in bars_of], [value - 1 for _, value in bars_of]
+        axes.barh(places, values, height, left=1, label=target, color=COLOURS.get(target))
+        if target == "sidecar":
+            goals = [(place, goal) for place, name in zip(places, runs, strict=False) if (goal := LOADS[name].goal)]
+            axes.vlines(
+                [goal for _, goal in goals],
+                [place - height / 2 for place, _ in goals],
+                [place + height / 2 for place, _ in goals],
+                color="black",
+                linewidth=2,
+                label="goal of the sidecar",
+            )
+    axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks([line + 0.4 - height / 2 for line in range(len(runs))], list(runs))
     axes.invert_yaxis()
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _place: f"{value:g}")
-    axes.set_xlabel("CPU time of redis-server per command / of this server (more is better)")
-    axes.legend(loc="lower right", fontsize="small")
+    axes.set_xlabel(
+        "CPU time per command: redis-server's / this server's. 1: the same; right of it less, left of it more"
+    )
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(targets) + 1, fontsize="small", frameon=False)
     figure.tight_layout()
-    figure.savefig(PICTURE, dpi=120)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

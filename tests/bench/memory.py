@@ -8,7 +8,6 @@ sidecar's data lies in a SQLite file, so that what is measured is the cache and 
 filled by reads, as a cache beside a pipeline that writes to the origin is, and written to like the redis-server.
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -17,12 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dataset import HASHES, STRINGS, Client, DataSet, write_row
+from options import parser as options_parser
+from options import settled
 from results import publish, table
 from targets import Redis, Sidecar, Target, answers_ping
 
 LEFT_OUT = 0.02
 LONG_VALUE = b"w" * 80  # over the 64 bytes up to which Redis keeps a hash as a listpack
-SETTLE_S = 2.0  # for compaction to go on after the last read
+SETTLE_S, QUICK_SETTLE_S = 2.0, 0.2  # for compaction to go on after the last read
 
 
 def digits(number: int) -> bytes:
@@ -52,7 +53,7 @@ class SidecarOverFile(Sidecar):
         return f"sqlite://{self.database or self.folder / 'features.db'}"
 
 
-def measure(target: Target, data: DataSet, is_stored: bool) -> float:
+def measure(target: Target, data: DataSet, settle_s: float, is_stored: bool) -> float:
     """Anonymous memory per entry of a server just started, of the entries after the first 2%."""
     try:
         with Client(target.port) as client:
@@ -68,13 +69,13 @@ def measure(target: Target, data: DataSet, is_stored: bool) -> float:
             answered = client.info("stats", "keyspace_hits") - before_reads
             if answered < data.items:
                 raise RuntimeError(f"{target.name}: {data.items} items read, {answered} hits")
-            time.sleep(SETTLE_S)
+            time.sleep(settle_s)
             return (target.memory_bytes("RssAnon") - before) / ((data.items - first) * data.entries)
     finally:
         target.stop()
 
 
-def filled_by_reads(data: DataSet) -> float:
+def filled_by_reads(data: DataSet, settle_s: float) -> float:
     """The sidecar's figure where somebody else wrote the data to the origin."""
     with tempfile.TemporaryDirectory() as folder:
 
@@ -87,14 +88,14 @@ def filled_by_reads(data: DataSet) -> float:
                 client.store(data)
         finally:
             writer.stop()
-        return measure(Filled(), data, is_stored=True)
+        return measure(Filled(), data, settle_s, is_stored=True)
 
 
-def start_s(kind: type[Target]) -> tuple[float, float]:
-    """Seconds from the start of the process until PING is answered, and its resident MB two seconds later."""
+def start_s(kind: type[Target], settle_s: float) -> tuple[float, float]:
+    """Seconds from the start of the process until PING is answered, and its resident MB a while later."""
     target = Starting(kind)
     try:
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         return target.ready_s, target.target.memory_bytes("VmRSS") / 1e6
     finally:
         target.target.stop()
@@ -123,26 +124,30 @@ class Starting:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_parser(__doc__)
     parser.add_argument("--data", default=",".join(DATA), help=f"of {', '.join(DATA)}")
-    parser.add_argument("--starts", type=int, default=5, help="how often the start is timed")
-    options = parser.parse_args()
+    parser.add_argument("--starts", type=int, help="how often the start is timed (5, if quick 2)")
+    options = settled(parser.parse_args(), starts=(5, 2))
+    settle_s = QUICK_SETTLE_S if options.quick else SETTLE_S
     rows = []
     for name in options.data.split(","):
-        data, words, goal = DATA[name]
-        redis = measure(Redis(), data, is_stored=False)
-        filled = filled_by_reads(data)
-        written = measure(SidecarOverFile(), data, is_stored=False)
+        whole, words, goal = DATA[name]
+        data = whole._replace(items=max(whole.batch, int(whole.items * options.share)))
+        redis = measure(Redis(), data, settle_s, is_stored=False)
+        filled = filled_by_reads(data, settle_s)
+        written = measure(SidecarOverFile(), data, settle_s, is_stored=False)
         cells = [f"{redis:.1f}", f"{filled:.1f} (**{filled / redis:.2f}**)", f"{written:.1f} ({written / redis:.2f})"]
         rows.append([words, *cells, f"<= {goal:.2f}"])
         print(f"{name}: {rows[-1]}", file=sys.stderr, flush=True)
     head = ["data, bytes per entry", "redis", "sidecar, filled by reads", "sidecar, written", "goal"]
-    publish("Memory", table(head, rows))
+    publish("Memory", table(head, rows), options.results)
     if options.starts:
-        starts = [start_s(SidecarOverFile) for _ in range(options.starts)]
+        starts = [start_s(SidecarOverFile, settle_s) for _ in range(options.starts)]
         ready, resident = (statistics.median(values) for values in zip(*starts, strict=True))
         rows = [["PING answered after", f"{ready:.2f} s", "< 0.7 s"], ["idle RSS", f"{resident:.0f} MB", "<= 55 MB"]]
-        publish("Start", f"With SQLite; medians of {options.starts}.\n\n" + table(["", "", "goal"], rows))
+        publish(
+            "Start", f"With SQLite; medians of {options.starts}.\n\n" + table(["", "", "goal"], rows), options.results
+        )
 
 
 if __name__ == "__main__":

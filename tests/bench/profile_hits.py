@@ -7,7 +7,6 @@ time per command is what a part costs. Kernel time shows at its system call. The
 load is the floor: what remains above it is ours.
 """
 
-import argparse
 import os
 import signal
 import struct
@@ -19,8 +18,11 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from dataset import data_of
 from generators import LoadGenerator
 from loads import LOADS
+from options import parser as options_parser
+from options import settled
 from results import publish, table
 from symbols import Place, Symbols
 from targets import EmptyServer, Sidecar, compiled
@@ -100,16 +102,17 @@ def section(name: str, cpu_us: float, floor_us: float, places: Counter[Place]) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--loads", default="get1,get16,get64,mget8,hmget8,hmgetr8,hgetall8,unix1,mix16")
-    parser.add_argument("--seconds", type=float, default=10)
-    options = parser.parse_args()
+    parser = options_parser(__doc__)
+    parser.add_argument("--loads", default="get1,get16,get64,mget8,hmget8,hgetall8,unix1,mix16")
+    parser.add_argument("--seconds", type=float, help="of each load, twice (4, if quick 1)")
+    options = settled(parser.parse_args(), seconds=(4, 1))
+    data = data_of(options.share)
     sections = []
     with tempfile.TemporaryDirectory() as folder:
-        generator = LoadGenerator(compiled("loadgen", Path(folder)))
+        generator = LoadGenerator(compiled("loadgen", Path(folder)), data)
         target = Sampled()
         try:
-            target.load()
+            target.load(data)
             floor = EmptyServer()
             try:
                 for name in options.loads.split(","):
@@ -121,7 +124,7 @@ def main() -> None:
                 floor.stop()
         finally:
             target.stop()
-    publish("Profile", "\n\n".join(sections))
+    publish("Profile", "\n\n".join(sections), options.results)
 
 
 if __name__ == "__main__":

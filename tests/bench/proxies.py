@@ -1,7 +1,9 @@
 """Proxies in front of a redis-server of their own, whose CPU time counts too."""
 
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from targets import Redis, Target, free_port
@@ -74,6 +76,13 @@ class Nutcracker(Proxy):
     def is_installed(cls) -> bool:
         return shutil.which("nutcracker") is not None
 
+    @classmethod
+    def version(cls) -> str:
+        output = subprocess.run(["nutcracker", "--version"], capture_output=True, text=True, check=True)
+        return (
+            (output.stdout + output.stderr).split("\n")[0].replace("This is ", "").replace("nutcracker-", "nutcracker ")
+        )
+
     def command(self) -> list[str]:
         stats = ["-a", "127.0.0.1", "-s", str(free_port())]
         return ["nutcracker", "-c", self.configure(NUTCRACKER_CONFIG), *stats, "-p", str(self.folder / "pid")]
@@ -94,6 +103,14 @@ class Envoy(Proxy):
     @classmethod
     def is_installed(cls) -> bool:
         return cls.program() is not None
+
+    @classmethod
+    def version(cls) -> str:
+        program = cls.program()
+        assert program is not None
+        output = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+        found = re.search(r"/(\d+\.\d+\.\d+)/", output)
+        return f"Envoy {found[1]}" if found else "Envoy"
 
     def command(self) -> list[str]:
         program = self.program()

@@ -16,10 +16,19 @@ TITLE = "# Results\n\nMade by the programs beside this file; README.md says how,
 SECTIONS = ("Hits", "Memory", "Start", "Eviction", "Tails", "Profile", "Warm start")
 
 
-def publish(title: str, body: str, path: Path = RESULTS) -> None:
-    """Print a section and put it in its place among those that RESULTS.md has."""
-    section = f"## {title}\n\n{made_by()}\n\n{body.strip()}\n"
+def publish(title: str, body: str, path: Path | None = RESULTS, versions: Sequence[str] = ()) -> None:
+    """Print a section and put it in its place among those that the file has; None: only print it.
+
+    Args:
+        versions: of other servers than the redis-server.
+    """
+    section = f"## {title}\n\n{made_by(versions)}\n\n{body.strip()}\n"
     print(section)
+    if path is None:
+        print(
+            "Not kept: a quick run shows that it works, not how fast it is. --results FILE keeps it.", file=sys.stderr
+        )
+        return
     old = path.read_text() if path.exists() else TITLE
     sections = {text.partition("\n")[0]: text for text in re.split(r"^## ", old, flags=re.MULTILINE)[1:]}
     sections[title] = section.removeprefix("## ")
@@ -27,13 +36,13 @@ def publish(title: str, body: str, path: Path = RESULTS) -> None:
     path.write_text(TITLE + "".join(f"\n## {sections[name].strip()}\n" for name in ordered))
 
 
-def made_by() -> str:
+def made_by(versions: Sequence[str]) -> str:
     """The command, the day and the machine."""
     words = [word for word in sys.argv[1:] if "/" not in word]  # no paths of one machine
     return (
         f"`{' '.join([Path(sys.argv[0]).name, *words])}`, {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of "
         f"{cpu_model()}, Linux {platform.release()}, Python {platform.python_version()}, uvloop {version('uvloop')}, "
-        f"redis-server {redis_version()}."
+        f"{', '.join([f'redis-server {redis_version()}', *versions])}."
     )
 
 

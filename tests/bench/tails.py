@@ -8,7 +8,6 @@ closed loop, where the server is busy all the time. Steps are measured in a run 
 callback is timed (metered_server.py), and so are the collections of the garbage collector.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -17,12 +16,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).parent))
-from dataset import Client
-from disturbances import HOT_KEYS, Disturbance, Eviction, Expiry, Reload, Scrape, load_hot
+from dataset import Client, data_of
+from disturbances import Disturbance, Eviction, Expiry, Reload, Scrape, load_hot
 from generators import LoadGenerator
 from loads import Load
+from options import parser as options_parser
+from options import settled
 from results import publish, table
 from targets import Sidecar, compiled
 
@@ -60,8 +62,9 @@ class Metered(Sidecar):
 class Tails:
     """Runs of one disturbance after another."""
 
-    def __init__(self, generator: LoadGenerator, pairs: int, seconds: float, rate: float) -> None:
+    def __init__(self, generator: LoadGenerator, share: float, pairs: int, seconds: float, rate: float) -> None:
         self._generator = generator
+        self._share = share
         self._pairs = pairs
         self._seconds = seconds
         self._rate = rate
@@ -70,12 +73,13 @@ class Tails:
     def compare(self, kind: type[Disturbance], rate: float) -> list[tuple[float, float]]:
         """p99.9 in us of each pair: quiet, disturbed."""
         pairs = []
-        target, disturbance = started(Sidecar, kind)
+        disturbance = kind(self._share)
+        target = started(Sidecar, disturbance)
         try:
             for number in range(self._pairs):
                 if number and disturbance.anew:
                     target.stop()
-                    target, disturbance = started(Sidecar, kind)
+                    target = started(Sidecar, disturbance)
                 # a disturbance that uses its server up comes second; the others turn the order
                 order = (False, True) if disturbance.anew or number % 2 == 0 else (True, False)
                 seen = {disturbed: self._p999(target, disturbance, disturbed, rate) for disturbed in order}
@@ -86,43 +90,46 @@ class Tails:
 
     def steps(self, kind: type[Disturbance]) -> dict[str, object]:
         """What the loop did in one disturbed run."""
-        target, disturbance = started(Metered, kind)
+        disturbance = kind(self._share)
+        target = started(Metered, disturbance)
         try:
             with disturbance.active(target, self._seconds):
                 target.steps()
-                self._run(target, disturbance.writes, self._rate)
+                self._run(target, disturbance, disturbance.writes, self._rate)
                 return target.steps()
         finally:
             target.stop()
 
     def _p999(self, target: Sidecar, disturbance: Disturbance, disturbed: bool, rate: float) -> float:
         if not disturbed:
-            return self._run(target, 0, rate)
+            return self._run(target, disturbance, 0, rate)
         with disturbance.active(target, self._seconds):
-            return self._run(target, disturbance.writes, rate)
+            return self._run(target, disturbance, disturbance.writes, rate)
 
-    def _run(self, target: Sidecar, writes: int, rate: float) -> float:
+    def _run(self, target: Sidecar, disturbance: Disturbance, writes: int, rate: float) -> float:
         self._seed += 1
         load = CHURN if writes else GET
-        return self._generator.run(target, load, self._seconds, self._seed, rate, HOT_KEYS, writes).p999_us
+        return self._generator.run(target, load, self._seconds, self._seed, rate, disturbance.hot_keys, writes).p999_us
 
 
-def started(kind: type[Sidecar], disturbance: type[Disturbance]) -> tuple[Sidecar, Disturbance]:
+Kind = TypeVar("Kind", bound=Sidecar)
+
+
+def started(kind: type[Kind], disturbance: Disturbance) -> Kind:
     """A server with the keys that are read, prepared for a disturbance."""
 
     class Prepared(kind):  # type: ignore[misc,valid-type]
         options = disturbance.options
 
-    target: Sidecar = Prepared()
-    one = disturbance()
+    target: Kind = Prepared()
     try:
         with Client(target.port) as client:
-            load_hot(client)
-        one.prepare(target)
+            load_hot(client, disturbance.hot_keys)
+        disturbance.prepare(target)
     except BaseException:
         target.stop()
         raise
-    return target, one
+    return target
 
 
 def latency_row(name: str, pairs: list[tuple[float, float]]) -> list[str]:
@@ -144,19 +151,20 @@ def step_row(name: str, seen: dict[str, object]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=5, help="0: only the steps")
-    parser.add_argument("--seconds", type=float, default=3)
+    parser = options_parser(__doc__)
+    parser.add_argument("--pairs", type=int, help="5, if quick 1; 0: only the steps")
+    parser.add_argument("--seconds", type=float, help="of each run (2, if quick 1)")
     parser.add_argument(
         "--rate", type=float, default=20_000, help="commands a second, of the runs that are not closed loops"
     )
     parser.add_argument("--only", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
-    options = parser.parse_args()
+    options = settled(parser.parse_args(), pairs=(5, 1), seconds=(2, 1))
     kinds = [KINDS[name] for name in options.only.split(",")]
     modes = {f"{options.rate:.0f} a second": options.rate, "closed loop": 0.0}
     latencies, steps = [], []
     with tempfile.TemporaryDirectory() as folder:
-        tails = Tails(LoadGenerator(compiled("loadgen", Path(folder))), options.pairs, options.seconds, options.rate)
+        generator = LoadGenerator(compiled("loadgen", Path(folder)), data_of(options.share))
+        tails = Tails(generator, options.share, options.pairs, options.seconds, options.rate)
         for kind in kinds if options.pairs else ():
             for mode, rate in modes.items():
                 latencies.append(latency_row(f"{kind.name}, {mode}", tails.compare(kind, rate)))
@@ -167,10 +175,10 @@ def main() -> None:
     head = ["hits while there is", "quiet p99.9 us", "disturbed p99.9 us", "ratio", f"within {MAY_DIFFER - 1:.0%}"]
     step_head = ["during", "loop steps", "longest, CPU", "over 1 ms", "collections of generation 0 / 1 / 2"]
     note = (
-        f"GET of {HOT_KEYS} keys, 50 connections; medians of {options.pairs} pairs of {options.seconds:g} s. Steps and "
+        f"GET of {Disturbance(options.share).hot_keys} keys, 50 connections; medians of {options.pairs} pairs of {options.seconds:g} s. Steps and "
         "collections are of one run each; in the quiet one there are hits only."
     )
-    publish("Tails", f"{note}\n\n{table(head, latencies)}\n\n{table(step_head, steps)}")
+    publish("Tails", f"{note}\n\n{table(head, latencies)}\n\n{table(step_head, steps)}", options.results)
 
 
 if __name__ == "__main__":
