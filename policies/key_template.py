@@ -36,10 +36,10 @@ class KeyTemplate(Protocol):
 class PatternTemplate:
     """Keys of a pattern such as ``user:{user_id}``."""
 
-    __slots__ = ("_narrow", "_pattern", "capture", "names", "prefix")
+    __slots__ = ("_narrow", "capture", "names", "pattern", "prefix")
 
     def __init__(self, pattern: KeyPattern) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self.names = pattern.names
         self.prefix = pattern.prefix
         self.capture = pattern.capture
@@ -50,10 +50,10 @@ class PatternTemplate:
         for name in self._narrow:
             if b":" in ids[name]:
                 return None
-        return self._pattern.fill(ids)
+        return self.pattern.fill(ids)
 
     def __str__(self) -> str:
-        return str(self._pattern)
+        return str(self.pattern)
 
 
 class FeastTemplate:

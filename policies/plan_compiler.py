@@ -57,12 +57,12 @@ class Templates:
         Raises:
             KeyError: no such view (the policy check sees to it).
         """
-        source = member.keys
-        if source is None:
-            view = self._views[member.view or ""]
-            found: KeyPattern | FeastHash | None = view.keys if view.feast is None else view.feast
-            assert found is not None  # a view has one of the two
-            return self._of(found)
+        return self.of_view(self._views[member.view or ""]) if member.keys is None else self._of(member.keys)
+
+    def of_view(self, view: FeatureView) -> Member:
+        """Of a view's keys."""
+        source: KeyPattern | FeastHash | None = view.keys if view.feast is None else view.feast
+        assert source is not None  # a view has one of the two
         return self._of(source)
 
     def _of(self, source: KeyPattern | FeastHash) -> Member:

@@ -13,12 +13,16 @@ from policies.prefetch_plan import Member
 if TYPE_CHECKING:
     from policies.policy import Policy
 
+RESERVED = "learned"
+
 
 def check_sets(policy: Policy, findings: Findings) -> None:
     """Report every problem of the sets."""
     templates = Templates(policy.views)
     views = [view.name for view in policy.views]
     for one in policy.feature_sets:
+        if one.name == RESERVED:
+            findings.report(one.place, f"the name {RESERVED}", "another: metrics call so what was learned")
         if _check_views(one, views, findings):
             _check_distinct(one, templates.members(one), findings)
 

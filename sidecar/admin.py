@@ -18,6 +18,8 @@ from sidecar.listening_socket import listening_socket
 from sidecar.logs import logger
 from sidecar.metrics.collector import MetricSources
 from sidecar.metrics.exposition import Exposition
+from sidecar.prefetch import Prefetcher
+from sidecar.prefetch.report import report
 from sidecar.secret import SecretFile
 
 MAX_CONNECTIONS = 64  # Prometheus, the kubelet, a few pages
@@ -39,6 +41,7 @@ class AdminServices(MetricSources, Protocol):
         config: the effective configuration.
         exposition: renders the metrics.
         reads: the read side of the miss path.
+        prefetcher: follows feature sets and what was learned.
         admin_token: None where none is asked for.
         started_at: seconds since the epoch.
     """
@@ -46,6 +49,7 @@ class AdminServices(MetricSources, Protocol):
     config: Config
     exposition: Exposition
     reads: ReadThrough
+    prefetcher: Prefetcher
     admin_token: SecretFile | None
     started_at: float
 
@@ -77,6 +81,7 @@ class AdminServer:
             "/config": ("GET", self._config),
             "/explain": ("GET", self._explain),
             "/overview": ("GET", self._overview),
+            "/prefetch": ("GET", self._prefetch),
             "/invalidate": ("POST", self._invalidate),
             "/drain": ("POST", self._drain),
             "/quit": ("POST", self._quit),
@@ -169,6 +174,9 @@ class AdminServer:
 
     def _overview(self, _: Request) -> Response:
         return json(overview.collect(self._services))
+
+    def _prefetch(self, _: Request) -> Response:
+        return json(report(self._services.prefetcher, self._services.policy.current))
 
     def _explain(self, request: Request) -> Response:
         key = request.query.get("key")

@@ -76,6 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     metrics = commands.add_parser("metrics", help="every metric: name, type, labels, meaning")
     metrics.set_defaults(run=_metrics)
 
+    _add_prefetch(commands)
+
     load = commands.add_parser(
         "load",
         help="load features from JSONL, CSV or Parquet",
@@ -86,6 +88,22 @@ def build_parser() -> argparse.ArgumentParser:
 
     command_line.add_commands(commands)
     return parser
+
+
+def _add_prefetch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    prefetch = commands.add_parser("prefetch", help="what a running sidecar prefetches and what it learned")
+    actions = prefetch.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="sets, precision and coverage; --export prints what was learned as policy")
+    show.add_argument(
+        "--admin",
+        metavar="HOST:PORT",
+        default="127.0.0.1:8379",
+        help="the sidecar's admin port (default: %(default)s)",
+    )
+    show.add_argument("--admin-token-file", metavar="FILE", help="the token, where the admin port asks for one")
+    show.add_argument("--export", action="store_true", help="what was learned as feature_sets, to review and paste")
+    show.add_argument("--json", action="store_true", help="what the admin port answers")
+    show.set_defaults(run=_prefetch_show)
 
 
 def _add_policy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -223,6 +241,12 @@ def _load(arguments: argparse.Namespace) -> int:
     from sidecar import load
 
     return load.main(arguments)
+
+
+def _prefetch_show(arguments: argparse.Namespace) -> int:
+    from sidecar import prefetch_show
+
+    return prefetch_show.main(arguments)
 
 
 class _Version(argparse.Action):

@@ -168,9 +168,10 @@ class Collector:
 
     def _prefetch_documents_total(self, family: FamilyText) -> None:
         prefetched = self._sources.misses.prefetched
-        for feature_set in self._sources.policy.current.feature_sets:
+        names = [*(one.name for one in self._sources.policy.current.feature_sets), "learned"]
+        for name in names:
             for outcome in PREFETCH_OUTCOMES:
-                family.add_metric((feature_set.name, outcome), prefetched.get((feature_set.name, outcome), 0))
+                family.add_metric((name, outcome), prefetched.get((name, outcome), 0))
 
     def _memory_used_bytes(self, family: FamilyText) -> None:
         family.add_metric((), self._sources.store.memory_used)

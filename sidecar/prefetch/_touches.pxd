@@ -33,9 +33,9 @@ cdef class TouchLog:
     cdef public uint32_t sample_pause    # ticks between two samples; 0: none are taken
     cdef public uint32_t sample_window   # ticks that one lasts
     cdef uint64_t sampled_connection
-    cdef uint32_t sample_until, sample_next
+    cdef uint32_t sample_begun, sample_until, sample_next
     cdef bint sampling               # one is under way
-    cdef list basket                 # (order, key) of the sample under way
+    cdef list basket                 # (tick since its begin, part, key) of the sample under way
     cdef uint32_t part               # number of the part within the sample
     # taken by Python
     cdef list groups, baskets

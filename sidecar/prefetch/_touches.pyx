@@ -86,9 +86,10 @@ cdef class TouchLog:
             if not self.sampling and <int>(now - self.sample_next) >= 0:
                 self.sampling = True
                 self.sampled_connection = connection
+                self.sample_begun = now
                 self.sample_until = now + self.sample_window
                 self.part = 0
-        self.sampled = self.sampling and connection == self.sampled_connection
+        self.sampled = self.sampling and connection == self.sampled_connection and len(self.basket) < MOST_SAMPLED
         self.noting = self.watching or self.sampled
         return 0
 
@@ -120,8 +121,8 @@ cdef class TouchLog:
         """What came since the last call.
 
         Returns:
-            (groups, samples). A group: keys that one connection asked for in one turn. A sample: (number of the turn,
-            key) pairs in order.
+            (groups, samples). A group: keys that one connection asked for in one turn. A sample: (ticks since its begin,
+            number of the turn, key) in order.
         """
         groups, baskets = self.groups, self.baskets
         self.groups, self.baskets = [], []
@@ -192,14 +193,15 @@ cdef class TouchLog:
     cdef int sample(self) except -1:
         """Everything that the sampled connection asked for in this part."""
         cdef uint32_t i
+        cdef uint32_t at = self.now - self.sample_begun
         self.part += 1
         for i in range(self.count):
             if len(self.basket) == MOST_SAMPLED:
                 break
-            self.basket.append((self.part, self.key_of(i)))
+            self.basket.append((at, self.part, self.key_of(i)))
         if self.added is not None:
             for key in self.added[:MOST_SAMPLED - len(self.basket)]:
-                self.basket.append((self.part, key))
+                self.basket.append((at, self.part, key))
         return 0
 
     # for tests: what the hot path and the poller do

@@ -84,10 +84,7 @@ class Guesses:
         if is_last:
             del book[guess]
             state.unproven -= is_young
-        if used:
-            state.used += 1
-        else:
-            state.wasted += 1
+        state.settled(used)
         if not proves:
             return
         if is_young:

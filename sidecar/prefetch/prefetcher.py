@@ -7,16 +7,20 @@ waits for it.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sidecar.clock import Clock
+from sidecar.clock import TICK_NS, Clock
 from sidecar.fetch.flight import Flight
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.prefetch._touches import TouchLog
+from sidecar.prefetch.budget import Budget
 from sidecar.prefetch.guesses import Guesses
+from sidecar.prefetch.learned_sets import LearnedSets
 from sidecar.prefetch.set_state import SetState
 from sidecar.resilience.priority import Priority
 
 HALF_LIFE_S = 30.0  # of what precision is judged by
 DECIDE_EVERY_S = 0.25
+SAMPLE_PAUSE = 20  # ticks between two samples: looking at one costs half a millisecond
+TICK_MS = TICK_NS // 1_000_000
 PAUSE_SHARE = 16  # a key says nothing new for this part of the shortest ttl that follows from it...
 LEAST_PAUSE, MOST_PAUSE = 2, 50  # ...in ticks: 20 ms to half a second
 
@@ -29,7 +33,7 @@ class Reads(Protocol):
 
 
 class Prefetcher:
-    """Follows the feature sets of the running policy.
+    """Follows the feature sets of the running policy, and what was learned.
 
     Args:
         policy: has ``.current``, the compiled policy.
@@ -53,6 +57,8 @@ class Prefetcher:
         self._guesses = Guesses()
         self._states: dict[str, SetState] = {}
         self._decided_ns = clock.now_ns()
+        self.budget = Budget(counters)
+        self._learned_of: tuple[object, ...] = ()
         self.policy_changed()
 
     @property
@@ -61,24 +67,40 @@ class Prefetcher:
         return [self._states[one.name] for one in self._policy.current.plan.sets]
 
     def policy_changed(self) -> None:
-        """Follow the policy that runs now. A set that keeps its name keeps its record."""
-        plan = self._policy.current.plan
-        self._states = {one.name: self._states.get(one.name) or SetState(one.name) for one in plan.sets}
-        self._touches.watch({rule: (bits, _pause_of(ttl)) for rule, (bits, ttl) in plan.watch.items()})
+        """Follow the policy that runs now. A set that keeps its name keeps its record; learning begins anew where keys
+        are read differently.
+        """
+        policy = self._policy.current
+        self._states = {
+            one.name: self._states.get(one.name) or SetState(one.name, self._counters.prefetched, one.name)
+            for one in policy.plan.sets
+        }
+        window = max(1, policy.prefetch.window_ms // TICK_MS) if policy.prefetch.learn else 0
+        basis = (policy.policy.views, policy.policy.feature_sets, window)
+        if basis != self._learned_of:
+            self._learned_of = basis
+            self.learned = LearnedSets(policy, window, self._counters.prefetched)
+        else:
+            self.learned.use(policy)
+        self._touches.take_samples(2 * window, SAMPLE_PAUSE)
+        self._watch()
 
     def take(self) -> None:
         """Look at what was asked for in this turn."""
         self._guesses.judge(self._store.take_verdicts())
-        groups, _samples = self._touches.take()
+        groups, samples = self._touches.take()
         for keys in groups:
             self._follow(keys)
+            self._follow_learned(keys)
+        for sample in samples:
+            self.learned.associations.learn(sample)
 
     def tick(self) -> None:
         """Called some 20 times a second: verdicts come without requests too, and precision is judged now and then."""
         self._guesses.judge(self._store.take_verdicts())
-        for state in self._states.values():
-            self._counters.prefetched[state.name, "used"] = state.used
-            self._counters.prefetched[state.name, "wasted"] = state.wasted
+        numbers = self._policy.current.prefetch
+        learned = [one.state for one in self.learned.rules.values()]
+        self.budget.refresh(numbers.budget, learned)
         now_ns = self._clock.now_ns()
         passed_s = (now_ns - self._decided_ns) / 1e9
         if passed_s < DECIDE_EVERY_S:
@@ -86,13 +108,27 @@ class Prefetcher:
         self._decided_ns = now_ns
         self._guesses.note_overdue(now_ns)
         share = 0.5 ** (passed_s / HALF_LIFE_S)
-        for state in self._states.values():
-            state.decide(self._policy.current.prefetch.min_precision)
+        for state in (*self._states.values(), *learned):
+            state.decide(numbers.min_precision)
             state.fade(share)
+        self.budget.fade(share)
+        self.learned.associations.fade(share)
+        if self.learned.choose(numbers.min_precision):
+            self._watch()
+
+    def _watch(self) -> None:
+        """Have the keys noted that anything follows from."""
+        watch = dict(self._policy.current.plan.watch)
+        for rule, (bits, ttl) in self.learned.watch().items():
+            before = watch.get(rule, (0, ttl))
+            watch[rule] = (before[0] | bits, min(before[1] or ttl, ttl))
+        self._touches.watch({rule: (bits, _pause_of(ttl)) for rule, (bits, ttl) in watch.items()})
 
     def _follow(self, keys: list[bytes]) -> None:
         """The declared sets' companions of the keys of one request."""
         plan = self._policy.current.plan
+        if not plan.sets:
+            return
         demanded = False
         by_set: dict[int, list[bytes]] = {}
         found, companions = plan.companions(keys)
@@ -107,20 +143,28 @@ class Prefetcher:
         for number, several in by_set.items():
             state = self._states[plan.sets[number].name]
             if state.takes_occasion():
-                self._fetch(several, state, priority)
+                for key in self._store.wants_prefetch(several):
+                    self._fetch(key, state, priority)
 
-    def _fetch(self, keys: list[bytes], state: SetState, priority: Priority) -> None:
-        """Have those that memory lacks fetched."""
-        now_ns = self._clock.now_ns()
-        for key in self._store.wants_prefetch(keys):
-            guess = self._store.prefetch_id(key)
-            outcome = _Outcome(self._guesses, guess)
-            flight = self._reads.prefetch(key, outcome, priority)
-            if flight is None:
-                self._store.clear_refreshing(key)
-            else:
-                outcome.flight = flight
-                self._guesses.begun(guess, state, now_ns)
+    def _follow_learned(self, keys: list[bytes]) -> None:
+        """What learned rules make of them, within the budget and with what the origin has to spare."""
+        for key, learned in self.learned.follow(keys, self._reads.is_demanded).items():
+            if learned.state.takes_occasion() and self._store.wants_prefetch([key]):
+                if self.budget.take():
+                    self._fetch(key, learned.state, Priority.SPECULATIVE)
+                else:
+                    self._store.clear_refreshing(key)
+
+    def _fetch(self, key: bytes, state: SetState, priority: Priority) -> None:
+        """Have a row fetched that memory lacks."""
+        guess = self._store.prefetch_id(key)
+        outcome = _Outcome(self._guesses, guess)
+        flight = self._reads.prefetch(key, outcome, priority)
+        if flight is None:
+            self._store.clear_refreshing(key)
+        else:
+            outcome.flight = flight
+            self._guesses.begun(guess, state, self._clock.now_ns())
 
 
 class _Outcome:

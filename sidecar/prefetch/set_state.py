@@ -6,6 +6,7 @@ goes on being measured; when that has recovered, the set is turned on again.
 """
 
 from sidecar.logs import logger
+from sidecar.metrics.miss_path import PREFETCH_OUTCOMES
 from sidecar.prefetch.decayed import Decayed
 
 LEAST_VERDICTS = 20  # before a precision is believed
@@ -25,12 +26,33 @@ class SetState:
         fetched, used, wasted: documents, since the start.
         missed: documents of its members that were read because somebody asked.
         unproven: guesses that were not asked for yet and are not overdue.
+
+    Args:
+        counted: the metrics' counts, by label and outcome.
+        label: what the metrics call it; several that were learned share one.
     """
 
-    __slots__ = ("_occasions", "_right", "_wrong", "fetched", "is_on", "missed", "name", "unproven", "used", "wasted")
+    __slots__ = (
+        "_counted",
+        "_label",
+        "_occasions",
+        "_right",
+        "_wrong",
+        "fetched",
+        "is_on",
+        "missed",
+        "name",
+        "unproven",
+        "used",
+        "wasted",
+    )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, counted: dict[tuple[str, str], int], label: str) -> None:
         self.name = name
+        self._counted = counted
+        self._label = label
+        for outcome in PREFETCH_OUTCOMES:
+            counted.setdefault((label, outcome), 0)
         self.is_on = True
         self.fetched = 0
         self.used = 0
@@ -48,6 +70,14 @@ class SetState:
         self._occasions += 1
         return self._occasions % PROBE_EVERY == 0
 
+    def settled(self, used: bool) -> None:
+        """What became of a guess in the end."""
+        if used:
+            self.used += 1
+        else:
+            self.wasted += 1
+        self._counted[self._label, "used" if used else "wasted"] += 1
+
     def proved(self, right: bool) -> None:
         """The verdict on one guess."""
         (self._right if right else self._wrong).add()
@@ -56,6 +86,11 @@ class SetState:
         """A guess that was taken to be wrong was right."""
         self._wrong.add(-1.0)
         self._right.add()
+
+    @property
+    def wrong(self) -> float:
+        """Guesses that were wrong, of late."""
+        return self._wrong.value
 
     def precision(self) -> float | None:
         """The share of guesses that were right, of late; None: too few to say."""

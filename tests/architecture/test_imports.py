@@ -34,7 +34,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sidecar.prefetch",),
     ("sidecar.commands", "sidecar.load", "sidecar.load_rows", "sidecar.snapshot"),
     ("sidecar.net",),
-    ("sidecar.active_policy", "sidecar.admin", "sidecar.explain", "sidecar.maintenance", "sidecar.overview"),
+    (
+        "sidecar.active_policy",
+        "sidecar.admin",
+        "sidecar.explain",
+        "sidecar.maintenance",
+        "sidecar.overview",
+        "sidecar.prefetch_show",
+    ),
     ("sidecar.server",),
     ("sidecar.cli",),
 )

@@ -1,15 +1,12 @@
 """Declared feature sets on the real miss path: what a request touches brings the other members along."""
 
-from typing import Any
-
 import pytest
 from miss_path_world import Holder, World
+from prefetch_side import Side
 
-from sidecar.clock import ceil_tick
-from sidecar.maintenance import maintain_memory
 from sidecar.origins.base import ABSENT, Found, HashSet, Read, SetValue
-from sidecar.prefetch import Prefetcher, TouchLog
-from sidecar.prefetch.set_state import FIRST_GUESSES, SetState
+from sidecar.prefetch import Prefetcher
+from sidecar.prefetch.set_state import FIRST_GUESSES
 
 POLICY = """
 version: 1
@@ -20,46 +17,13 @@ feature_views:
 feature_sets:
   - name: ranker
     members: ["user:{user_id}", "user:{user_id}:sessions", "user:{user_id}:context"]
+prefetch: {learn: false}
 """
-
-
-class Side(World):
-    """A world whose requests prefetching is told of, as the poller tells it."""
-
-    def __init__(self, policy: str = POLICY, **options: Any) -> None:
-        super().__init__(policy, **options)
-        self.touches = TouchLog()
-        self.prefetcher = Prefetcher(self.clock, self.store, self.reads, Holder(self.policy), self.touches, self.misses)
-
-    def request(self, *keys: bytes, connection: int = 1) -> list[Any]:
-        """One turn of one connection: hits as the hot path notes them, misses as the dispatcher does."""
-        self.touches.begin(connection, ceil_tick(self.clock.now_ns()))
-        answers = []
-        for key in keys:
-            answer = self.memory(key)
-            if answer is None:
-                self.touches.add([key])
-                answers.append(self.ask(key))
-            else:
-                self.touches.touch(key, self.policy.row_rule(key))
-                answers.append([answer])
-        self.touches.end()
-        self.prefetcher.take()
-        return answers
-
-    def state(self) -> SetState:
-        return self.prefetcher.states[0]
-
-    def settle(self, seconds: float = 0.01) -> None:
-        """Time passes, and the upkeep that comes with it."""
-        self.pass_s(seconds)
-        maintain_memory(self.store, self.clock)
-        self.prefetcher.tick()
 
 
 @pytest.fixture
 def side() -> Side:
-    return Side()
+    return Side(POLICY)
 
 
 def reads_of(side: Side) -> list[list[bytes]]:
@@ -192,7 +156,7 @@ def test_a_changed_policy_is_followed_at_once(side: Side) -> None:
     """A set that is gone prefetches no more."""
     holder = Holder(side.policy)
     side.prefetcher = Prefetcher(side.clock, side.store, side.reads, holder, side.touches, side.misses)
-    plain = World(POLICY.split("feature_sets")[0])
+    plain = World(POLICY.split("feature_sets")[0] + "prefetch: {learn: false}")
     holder.current = plain.policy
     side.prefetcher.policy_changed()
     assert not side.touches.active
