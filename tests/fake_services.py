@@ -8,10 +8,12 @@ import policies
 from sidecar import config
 from sidecar.clock import SystemClock
 from sidecar.health import Health
+from sidecar.memory import Store
 from sidecar.metrics._counters import Counters
 from sidecar.metrics.exposition import Exposition
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.policy_status import PolicyStatus
+from sidecar.prefetch import Prefetcher, TouchLog
 from sidecar.snapshot_status import SnapshotStatus
 
 POLICY = """
@@ -69,6 +71,14 @@ class FakeServices:
         self.families = ("other", "get", "hmget")
         self.reads = FakeReads()
         self.clock = SystemClock()
+        self.prefetcher = Prefetcher(
+            self.clock,
+            Store(1 << 20, self.policy.current.table, Counters()),
+            self.reads,
+            self.policy,
+            TouchLog(),
+            self.misses,
+        )
         self.admin_token = None
         self.started_at = time.time() - 60
         self.exposition = Exposition(self)

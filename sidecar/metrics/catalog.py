@@ -131,7 +131,8 @@ CATALOG: tuple[Metric, ...] = (
         "prefetch_documents_total",
         "counter",
         ("set", "outcome"),
-        "Documents fetched before they were asked for, by feature set: used or wasted.",
+        "Documents fetched before they were asked for, by feature set (`learned`: all that was learned): used or "
+        "wasted.",
     ),
     Metric(
         "snapshots_total",

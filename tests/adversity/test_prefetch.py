@@ -1,5 +1,8 @@
 """Prefetching on a whole process: origin reads are counted by its own metrics."""
 
+import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -121,3 +124,36 @@ def test_a_crowd_of_connections_reads_each_document_once(start):
     for thread in threads:
         thread.join()
     assert sidecar.metric(FOUND) - found == 4 * USERS
+
+
+def test_what_was_learned_can_be_shown_and_pasted(start, tmp_path):
+    """`prefetch show` prints a table, and with --export a block that `policy check` accepts and that does the same."""
+    sidecar = start(origin="sqlite:///./features.db", policy="version: 1\ndefaults: {ttl: 1h}\n")
+    wire = Wire(sidecar.connect())
+
+    def show(*flags: str) -> str:
+        command = [
+            sys.executable,
+            "-m",
+            "sidecar.cli",
+            "prefetch",
+            "show",
+            "--admin",
+            f"127.0.0.1:{sidecar.admin_port}",
+        ]
+        return subprocess.run([*command, *flags], capture_output=True, text=True, check=True).stdout
+
+    numbers = itertools.count()
+
+    def has_learned() -> bool:
+        for number in itertools.islice(numbers, 50):
+            wire.one(b"HGET", b"user:%d" % number, b"tier")
+            wire.one(b"GET", b"cart:%d" % number)
+        return "user:{id1} -> cart:{id1}" in sidecar.fetch("/prefetch").decode()
+
+    until(has_learned)
+    assert "user:{id1} -> cart:{id1}" in show()
+    policy = tmp_path / "exported.yaml"
+    policy.write_text("version: 1\n" + show("--export"))
+    check = [sys.executable, "-m", "sidecar.cli", "policy", "check", str(policy)]
+    assert subprocess.run(check, capture_output=True, text=True, check=True).stdout.endswith("feature sets: 1\n")

@@ -233,3 +233,12 @@ async def test_the_token_is_asked_for_over_the_socket_too(port: Port, tmp_path):
     assert (await port.ask("GET", "/config"))[0] == 401
     assert (await port.ask("GET", "/config", b"", "Authorization: Bearer hunter2"))[0] == 200
     assert (await port.ask("GET", "/readyz"))[0] == 200
+
+
+async def test_prefetch_tells_of_declared_and_learned_sets(port: Port):
+    """/prefetch has the sets of the policy with their state, the budget, and what was learned as a block."""
+    told = await port.get_json("/prefetch")
+    assert [one["name"] for one in told["declared"]] == ["ranker"]
+    assert told["learned"] == []
+    assert told["budget"]["share"] == 0.1
+    assert told["feature_sets"] == "feature_sets: []"
