@@ -1,5 +1,7 @@
 """Commands about connections and the server."""
 
+import asyncio
+
 import pytest
 from command_client import Bench
 
@@ -154,6 +156,25 @@ def test_client_list_and_kill(bench):
     assert one.line("CLIENT KILL ID 1 SKIPME no") == b":1\r\n"
     assert one.session.closing
     assert not one.aborted
+
+
+def test_a_long_client_list_is_made_in_steps(bench):
+    """Others are served between them; who leaves meanwhile is not listed, and the order is that of the ids."""
+    clients = [bench.client() for _ in range(300)]
+    bench.clients.reverse()
+    one, two, last = clients[0], clients[1], clients[-1]
+    assert one.line("CLIENT LIST TYPE normal") == b""
+    steps = 0
+    while not (listed := one.output()):
+        steps += 1
+        assert steps < 1000 and two.line("PING") == b"+PONG\r\n"
+        if steps == 1:
+            bench.clients.remove(clients[20])
+        bench.loop.run_until_complete(asyncio.sleep(0))
+    assert steps >= 4
+    ids = [int(line.split(b" ", 1)[0][3:]) for line in listed.split(b"\r\n", 1)[1].splitlines() if line]
+    assert ids == [number for number in range(1, 301) if number != 21]
+    assert last.ask("CLIENT LIST ID 300 2").count(b" addr=") == 2
 
 
 def test_info_has_what_dashboards_and_clients_read(bench):
