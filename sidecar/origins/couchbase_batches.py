@@ -127,6 +127,8 @@ class CouchbaseBatches:
                 cluster = Cluster(self._connection_string, self._options())
                 cluster.bucket(self._bucket)
             except CouchbaseException as exc:
+                if self._closed.is_set():
+                    return
                 _log.warning("no_batches", bucket=self._bucket, error=type(exc).__name__)
                 self._closed.wait(_PAUSE_S)
                 continue

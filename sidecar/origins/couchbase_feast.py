@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from acouchbase.collection import AsyncCollection
 
 from policies.documents import DocumentAddress, FeastDocuments
 from sidecar.logs import logger
@@ -26,7 +25,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
-ReadDocument = Callable[[AsyncCollection, str], Awaitable[Document | None]]
+Place = tuple[str, str, str]  # bucket, scope, collection
+ReadDocuments = Callable[[Place, list[str]], Awaitable[list[Document | None]]]
 
 
 class _Metadata(msgspec.Struct):
@@ -46,48 +46,36 @@ _decode = msgspec.json.Decoder(_Stored).decode
 class _Feature(NamedTuple):
     field: bytes
     view: FeastDocuments
-    stored: Document | None
+    stored: Document
 
 
 class FeastLayout:
-    """Reads hashes whose features are documents.
+    """Reads hashes whose features are documents."""
 
-    Args:
-        collection: the SDK's handle of a bucket, scope and collection.
-    """
-
-    def __init__(self, collection: Callable[[str, str, str], Awaitable[AsyncCollection]]) -> None:
-        self._collection = collection
+    def __init__(self) -> None:
         self._complained: set[tuple[str, str]] = set()  # (view, feature), as many as the policy declares
 
-    async def read(self, address: DocumentAddress, read: ReadDocument) -> Document | None:
+    async def read(self, address: DocumentAddress, read: ReadDocuments) -> Document | None:
         """The hash as one document; None: no feature of it is stored.
 
         Raises:
             What ``read`` raises: a row of which a part could not be read is none, for a fill is whole.
         """
-        entity = address.document
-        reads = [
-            self._feature(view, entity, field, feature, read)
-            for view in address.feast
-            for field, feature in view.features.items()
-        ]
         members: dict[str, Any] = {}
         deadlines: dict[str, int] = {}
         moments: dict[bytes, datetime] = {}
-        for feature in await _all(reads):
-            if feature.stored is None:
-                continue
-            name = encode_name(feature.field)
-            decoded = self._decoded(feature)
-            if decoded is None:
-                continue
-            members[name] = {"$binary": decoded.value}
-            if feature.stored.expiry_ms is not None:
-                deadlines[name] = feature.stored.expiry_ms
-            moment = _moment(decoded.metadata.event_ts)
-            earliest = moments.get(feature.view.timestamp)
-            moments[feature.view.timestamp] = moment if earliest is None else min(earliest, moment)
+        for features in await _all([_features(view, address.document, read) for view in address.feast]):
+            for feature in features:
+                decoded = self._decoded(feature)
+                if decoded is None:
+                    continue
+                name = encode_name(feature.field)
+                members[name] = {"$binary": decoded.value}
+                if feature.stored.expiry_ms is not None:
+                    deadlines[name] = feature.stored.expiry_ms
+                moment = _moment(decoded.metadata.event_ts)
+                earliest = moments.get(feature.view.timestamp, moment)
+                moments[feature.view.timestamp] = min(earliest, moment)
         if not members:
             return None
         for field, moment in moments.items():
@@ -96,17 +84,8 @@ class FeastLayout:
             members[EXPIRE_MEMBER] = deadlines
         return Document(_encode(members), True)
 
-    async def _feature(
-        self, view: FeastDocuments, entity: bytes, field: bytes, feature: str, read: ReadDocument
-    ) -> _Feature:
-        name = view.document(entity, feature)
-        if len(name.encode()) > MAX_KEY_BYTES:
-            return _Feature(field, view, None)
-        return _Feature(field, view, await read(await self._collection(view.bucket, view.scope, view.collection), name))
-
     def _decoded(self, feature: _Feature) -> _Stored | None:
         """The feature's document; None, with one log line for each feature: it is not as Feast writes it."""
-        assert feature.stored is not None
         try:
             stored = _decode(feature.stored.body)
             _moment(stored.metadata.event_ts)
@@ -119,14 +98,29 @@ class FeastLayout:
         return stored
 
 
-async def _all(reads: Iterable[Coroutine[Any, Any, _Feature]]) -> list[_Feature]:
+async def _features(view: FeastDocuments, entity: bytes, read: ReadDocuments) -> list[_Feature]:
+    """What is stored of a view; a name that is too long for Couchbase is of no document."""
+    names = {field: view.document(entity, feature) for field, feature in view.features.items()}
+    fields = [field for field, name in names.items() if len(name.encode()) <= MAX_KEY_BYTES]
+    if not fields:
+        return []
+    documents = await read((view.bucket, view.scope, view.collection), [names[field] for field in fields])
+    return [
+        _Feature(field, view, document)
+        for field, document in zip(fields, documents, strict=True)
+        if document is not None
+    ]
+
+
+async def _all(reads: Iterable[Coroutine[Any, Any, list[_Feature]]]) -> list[list[_Feature]]:
     """What all read, once all have ended: none is left behind for another to have failed."""
     results = await asyncio.gather(*reads, return_exceptions=True)
-    features = [result for result in results if isinstance(result, _Feature)]
+    found: list[list[_Feature]] = []
     for result in results:
         if isinstance(result, BaseException):
             raise result
-    return features
+        found.append(result)
+    return found
 
 
 def _moment(text: str) -> datetime:

@@ -1,5 +1,6 @@
 """Reads of one document: whole, or some of its members by a sub-document lookup where that costs less."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
@@ -45,7 +46,7 @@ class CouchbaseReads:
         self._clock = clock
         self._address_of = address_of
         self._sizes = DocumentSizes()
-        self._feast = FeastLayout(connection.collection)
+        self._feast = FeastLayout()
 
     def prefers_whole(self, key: bytes, fields: tuple[bytes, ...]) -> bool:
         """Whether to ask for the whole document: all but a few members of large ones."""
@@ -110,20 +111,40 @@ class CouchbaseReads:
         self, address: DocumentAddress, time_left: timedelta, *, with_expiry: bool = False
     ) -> Document | Failed | None:
         """The whole document; its expiry where asked for here or by the policy."""
-        get = partial(_get, time_left=time_left, with_expiry=with_expiry or address.document_expiry)
+        with_expiry = with_expiry or address.document_expiry
         try:
             if address.layout == FEAST_LAYOUT:
-                return await self._feast.read(address, get)
+                read = partial(self._get_many, time_left=time_left, with_expiry=with_expiry)
+                return await self._feast.read(address, read)
             if is_key_too_long(address.document):
                 return None
             collection = await self._connection.collection(address.bucket, address.scope, address.collection)
-            found = await get(collection, encode_name(address.document))
+            found = await _get(collection, encode_name(address.document), time_left, with_expiry)
         except (CouchbaseException, OriginUnavailable, RuntimeError) as exc:
             return self._failed(exc)
         if found is None:
             return None
         self._sizes.seen(address, len(found.body))
         return as_laid_out(found, address)
+
+    async def _get_many(
+        self, place: Place, names: list[str], time_left: timedelta, with_expiry: bool
+    ) -> list[Document | None]:
+        """Documents of one collection as they are stored; None: there is none.
+
+        Raises:
+            CouchbaseException, OriginUnavailable: one of them could not be read.
+        """
+        if not with_expiry and self._connection.batches.take(len(names)):
+            found = await self._connection.batches.get(place, names, time_left, dict)
+            return [_stored(found[name]) for name in names]
+        collection = await self._connection.collection(*place)
+        reads = (_get(collection, name, time_left, with_expiry) for name in names)
+        results = await asyncio.gather(*reads, return_exceptions=True)
+        for result in results:  # once all have ended: none is left behind for another to have failed
+            if isinstance(result, BaseException):
+                raise result
+        return results  # type: ignore[return-value]
 
     async def _members(
         self, address: DocumentAddress, fields: tuple[bytes, ...], time_left: timedelta
@@ -157,9 +178,7 @@ class CouchbaseReads:
         return Failed(Cause.CLOSED)  # the SDK's word for a call on a closed cluster
 
 
-async def _get(
-    collection: AsyncCollection, document: str, *, time_left: timedelta, with_expiry: bool
-) -> Document | None:
+async def _get(collection: AsyncCollection, document: str, time_left: timedelta, with_expiry: bool) -> Document | None:
     """A document as it is stored; None: there is none.
 
     Raises:
@@ -174,6 +193,16 @@ async def _get(
         if code_of(exc) != DOCUMENT_NOT_FOUND:
             raise
         return None
+
+
+def _stored(found: GetResult | CouchbaseException) -> Document | None:
+    """One result of a batch, as ``_get`` gives it."""
+    if isinstance(found, CouchbaseException):
+        if code_of(found) != DOCUMENT_NOT_FOUND:
+            raise found
+        return None
+    document: Document = found.value
+    return document
 
 
 def _judged(found: GetResult | CouchbaseException, address: DocumentAddress, now_ms: int) -> tuple[OriginAnswer, int]:

@@ -79,6 +79,11 @@ class CouchbaseNode:
             self._server = None
         self.cut()
 
+    def asked(self) -> Counter[str]:
+        """The requests about documents: those of logging in come whenever the SDK connects."""
+        names = {opcode.name for opcode in _DOCUMENT}
+        return Counter({name: count for name, count in self.requests.items() if name in names})
+
     def hang(self, *, apply: bool = False) -> None:
         """Answer nothing from now on. ``apply``: requests still take effect, their answers wait for ``resume``."""
         self.hanging, self.applying = True, apply

@@ -97,13 +97,13 @@ async def test_binary_keys_are_spelled_as_text(node, origin):
 async def test_what_couchbase_would_refuse_is_not_sent(node, origin):
     """Keys and documents over the limits get a clear refusal without a request."""
     assert await read(origin, b"k") == ABSENT
-    before = node.requests.copy()
+    before = node.asked()
     answers = await write(origin, SetValue(b"k" * 247, b"1"), SetValue(b"k", bytes(20 * 1024 * 1024 + 1)))
     assert answers == [Refused(Refusal.KEY_TOO_LONG), Refused(Refusal.DOCUMENT_TOO_LARGE)]
     assert await write(origin, Delete(b"k" * 247)) == [Refused(Refusal.KEY_TOO_LONG)]
     assert await read(origin, b"k" * 247) == ABSENT
     assert await write(origin, SetValue(b"k" * 246, b"1")) == [Applied((True, None))]
-    assert node.requests - before == {"UPSERT": 1}
+    assert node.asked() - before == {"UPSERT": 1}
 
 
 async def test_concurrent_writers_of_one_document_lose_nothing(node, origin):

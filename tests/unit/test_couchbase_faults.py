@@ -205,11 +205,11 @@ async def test_one_failing_document_does_not_fail_the_others(node):
 
 async def test_a_passed_deadline_sends_nothing(node, origin):
     """Neither a read nor a write goes out when its time is over before it began."""
-    before = node.requests.copy()
+    before = node.asked()
     with pytest.raises(OriginTimeout):
         await origin.fetch_many([Read(b"k")], within(0))
     assert await origin.write_many([SetValue(b"k", b"new")], within(0)) == [Refused(Refusal.NOT_SENT, Cause.TIMEOUT)]
-    assert node.requests == before
+    assert node.asked() == before
 
 
 @pytest.mark.parametrize(

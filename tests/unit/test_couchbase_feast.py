@@ -134,6 +134,6 @@ async def test_a_row_of_which_a_part_cannot_be_read_fails(node, origin):
 async def test_writes_are_refused_and_nothing_is_sent(node, origin):
     """Feast's own store writes this layout."""
     await read(origin)  # connected
-    before = node.requests.total()
+    before = node.asked()
     assert await origin.write_many([HashSet(DRIVER, {CONV: HALF})], within()) == [Refused(Refusal.UNSUPPORTED)]
-    assert node.requests.total() == before
+    assert node.asked() == before
