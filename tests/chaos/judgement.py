@@ -7,7 +7,7 @@ from chaos.simulation import Simulation
 FEW_PER_S = 5.0  # calls: half-open probes
 MOST_ATTEMPTS, ALLOWANCE = 1.1, 20  # documents beyond a tenth: the retry budget's reserve
 OPEN_S, CLOSED_S = 1.0, 5.0
-LEAST_GOODPUT = 0.8
+LEAST_GOODPUT = 0.8 * 0.9  # of the origin's capacity: 80% of what it gives before a queue begins to stand
 WARM_UP_S = 5.0
 
 

@@ -56,6 +56,11 @@ class SimulatedOrigin(DicedOrigin):
         self._service_s = service_s
         self._network_s = network_s
         self._free_s = [0.0] * workers
+        self._waited_for_until_ns: dict[bytes, int] = {}
+
+    def someone_waits(self, key: bytes, until_ns: int) -> None:
+        """The sidecar was asked for this key, by somebody who has so long."""
+        self._waited_for_until_ns[key] = max(until_ns, self._waited_for_until_ns.get(key, 0))
 
     @property
     def batches(self) -> int:
@@ -63,6 +68,8 @@ class SimulatedOrigin(DicedOrigin):
 
     async def fetch_many(self, reads: Sequence[Read], deadline: Deadline) -> list[OriginAnswer]:
         self.attempts.append((self._loop.time(), len(reads)))
+        if deadline.at_ns > max(self._waited_for_until_ns.get(read.key, 0) for read in reads):
+            raise Violation("the origin was given more time than anybody waits")
         faults = self.faults
         await self._work(len(reads), faults, deadline)
         answers: list[OriginAnswer] = [self._read(read.key, read.fields) for read in reads]

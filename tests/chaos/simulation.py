@@ -18,6 +18,7 @@ from chaos.faulty_origin import HEALTHY, OriginFaults
 from chaos.simulated_origin import SimulatedOrigin
 from sidecar.fetch.answers import Answer, Unavailable
 from sidecar.origins.base import Cause, SetValue
+from sidecar.resilience.deadline import Deadline
 
 LATE_NS = 3_000_000  # alarms ring up to 2 ms late
 
@@ -143,7 +144,9 @@ class Simulation(Schedule):
 
         def watched_read(key: bytes, fields: Any, then: Callable[[Answer], None], deadline: Any, bypass: bool) -> None:
             began_s, began_ns = self.loop.time(), self.clock.ns
-            limit_ns = (deadline.at_ns if deadline else began_ns + self._deadline_ns) + LATE_NS
+            deadline_ns = deadline.at_ns if deadline else began_ns + self._deadline_ns
+            self.origin.someone_waits(key, deadline_ns)
+            limit_ns = deadline_ns + LATE_NS
 
             def told(answer: Answer) -> None:
                 if self.clock.ns > limit_ns:
@@ -154,9 +157,10 @@ class Simulation(Schedule):
 
             read(key, fields, told, deadline, bypass)
 
-        def watched_begin(*args: Any, **options: Any) -> Any:
+        def watched_begin(key: bytes, fields: Any, deadline: Deadline, *rest: Any, **options: Any) -> Any:
             self.wanted[int(self.loop.time())] += 1
-            return begin(*args, **options)
+            self.origin.someone_waits(key, deadline.at_ns)
+            return begin(key, fields, deadline, *rest, **options)
 
         reads.read = watched_read
         singleflight.begin = watched_begin
