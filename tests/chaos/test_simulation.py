@@ -27,7 +27,7 @@ def test_no_simulation_breaks_a_promise():
         played = [part.result() for part in parts]
     assert [part.failure for part in played] == [None] * PROCESSES
     assert sum(part.judged for part in played) > ANSWERS * SIMULATIONS
-    assert len({fault for part in played for fault in part.met}) >= 8
+    assert len({fault for part in played for fault in part.met}) >= min(8, SIMULATIONS // 5)
 
 
 def test_seeds_that_once_failed():
