@@ -97,29 +97,33 @@ def list_(services: Services, session: Any, args: list[bytes]) -> Reply | Corout
     clients = list(services.clients)
     if len(clients) > LISTED_AT_ONCE:
         return _list_in_steps(services, clients, chosen)
-    return Verbatim(b"txt", b"".join(line for _, line in _lines(services, clients, chosen)))
+    lines = _lines(services, clients, chosen)
+    return Verbatim(b"txt", b"".join([lines[number] for number in sorted(lines)]))
 
 
 async def _list_in_steps(services: Services, clients: list[Any], chosen: Callable[[Any], bool]) -> Reply:
     """Ten thousand clients take 50 ms: others are served meanwhile, so it is not one moment that is shown."""
-    parts = []
+    lines: dict[int, bytes] = {}
+    ids = []
     for first in range(0, len(clients), LISTED_AT_ONCE):
-        parts.append(_lines(services, clients[first : first + LISTED_AT_ONCE], chosen))
+        some = _lines(services, clients[first : first + LISTED_AT_ONCE], chosen)
+        lines |= some
+        ids.append(sorted(some))
         await asyncio.sleep(0)
-    merged = merge(*parts)
-    lines: list[bytes] = []
-    while some := [line for _, line in islice(merged, LISTED_AT_ONCE)]:
-        lines += some
+    in_order = merge(*ids)
+    listed: list[bytes] = []
+    while numbers := list(islice(in_order, LISTED_AT_ONCE)):
+        listed += [lines[number] for number in numbers]
         await asyncio.sleep(0)
-    return Verbatim(b"txt", b"".join(lines))
+    return Verbatim(b"txt", b"".join(listed))
 
 
-def _lines(services: Services, clients: list[Any], chosen: Callable[[Any], bool]) -> list[tuple[int, bytes]]:
-    """(id, line) of those that are chosen and still connected, in the order of their ids."""
+def _lines(services: Services, clients: list[Any], chosen: Callable[[Any], bool]) -> dict[int, bytes]:
+    """By id, the lines of those that are chosen and still connected."""
     connected: Any = services.clients
-    return sorted(
-        (client.session.id, describe(client, services)) for client in clients if client in connected and chosen(client)
-    )
+    return {
+        client.session.id: describe(client, services) for client in clients if client in connected and chosen(client)
+    }
 
 
 def _type(argument: bytes) -> bool:
