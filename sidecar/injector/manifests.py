@@ -198,10 +198,10 @@ def _first_line(error: yaml.YAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads as kubectl does where PyYAML would not: no times of day as numbers, no dates, no key twice."""
+    """Reads as kubectl does where PyYAML would not: no dates, ``=`` is a text (CRDs have it), no key twice."""
 
 
-_FOREIGN = ("tag:yaml.org,2002:timestamp",)
+_FOREIGN = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _FOREIGN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

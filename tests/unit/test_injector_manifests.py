@@ -189,6 +189,13 @@ def test_anchors_are_written_anew_where_they_cannot_stay():
     assert any("written anew" in note for note in result.notes)
 
 
+def test_what_other_documents_hold_is_no_problem():
+    """Enumerations of CRDs have the plain text =, which YAML 1.1 gave a meaning of its own."""
+    crd = "kind: CustomResourceDefinition\nenum:\n- '!='\n- =\nwhen: 2024-01-01\n"
+    after = run(f"{crd}---\n{yaml.safe_dump(manifest('Pod'))}")
+    assert after.startswith(crd) and CONTAINER in after
+
+
 def test_lists_are_gone_through():
     """kind: List, as `kubectl get -o yaml` prints it, and DeploymentList."""
     for kind in ("List", "PodList"):
