@@ -27,7 +27,7 @@ _DEFAULT_MAX_MEMORY = 256 << 20  # serve's own
 _LIMIT_ABOVE_MEMORY = 256 << 20
 _REQUEST_ABOVE_MEMORY = 128 << 20
 _STOP_S = 3  # of the grace period: 1.5 s to drain, and the end of the process
-_READY_WITHIN_S = 60  # a policy's warm-up is 10 s by default
+_READY_WITHIN_S = 300  # a policy's warm-up is 10 s by default and may be longer; past this it is started anew
 
 
 def sidecar_container(settings: SidecarSettings, *, native: bool, has_group: bool, grace_s: int) -> dict[str, Any]:

@@ -206,7 +206,7 @@ feature-sidecar.io/inject: "false"
     httpGet: {path: /readyz, port: {{ $admin }}, scheme: HTTP}
     periodSeconds: 1
     timeoutSeconds: 2
-    failureThreshold: 60
+    failureThreshold: 300
   readinessProbe:
     httpGet: {path: /readyz, port: {{ $admin }}, scheme: HTTP}
     periodSeconds: 5
@@ -224,7 +224,7 @@ feature-sidecar.io/inject: "false"
   lifecycle:
     postStart:
       exec:
-        command: [feature-sidecar, wait, --admin, "127.0.0.1:{{ $admin }}", --timeout, 60s]
+        command: [feature-sidecar, wait, --admin, "127.0.0.1:{{ $admin }}", --timeout, 300s]
     {{- $sleep := min (include "feature-sidecar.seconds" (get $settings "prestop-sleep")) (sub $grace 3) }}
     {{- if gt $sleep 0 }}
     preStop:
