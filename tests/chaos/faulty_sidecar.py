@@ -21,8 +21,6 @@ class FaultySidecar(SidecarProcess):
         core: where alone it may run.
     """
 
-    name = "sidecar"  # for the load generator of tests/bench, as are port, unix_path and cpu_s
-
     def __init__(
         self, folder: Path, *arguments: str, meter: bool = False, core: int | None = None, **options: Any
     ) -> None:
@@ -30,7 +28,6 @@ class FaultySidecar(SidecarProcess):
         self._control_path = folder / "control"
         environment = {"CONTROL": str(self._control_path)} | ({"METER": "1"} if meter else {})
         super().__init__(folder, *arguments, environment=environment, **options)
-        self.unix_path = str(self.unix_socket)
         self._control = socket.socket(socket.AF_UNIX)
         self._control.settimeout(WAIT_S)
         until = time.monotonic() + WAIT_S

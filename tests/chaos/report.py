@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path += [str(folder) for folder in (TESTS, TESTS / "bench") if str(folder) not in sys.path]
+if str(TESTS) not in sys.path:
+    sys.path.append(str(TESTS))
 
 from chaos import section as sections  # noqa: E402
 from chaos.section import ORDER  # noqa: E402

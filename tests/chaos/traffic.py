@@ -1,18 +1,16 @@
 """What clients ask while an origin breaks: hits, misses, keys that have a stale copy; each judged by its replies."""
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
 
-from bench.dataset import command, key
 from compat.wire import Wire, encode
 
 from chaos.faulty_sidecar import FaultySidecar
+from chaos.hits import KEYS, SERVER_CORE, CpuPairs, Hits, key
 
-HOT_KEYS = 20_000
 STALE_KEYS = 200
 NORMAL = "latency=5ms"
 BROWNOUT = "latency=100ms errors=50%"  # 20 times as slow, and every second call fails
@@ -114,7 +112,7 @@ def stale(sidecar: FaultySidecar, per_s: float) -> Asker:
 def prepare(sidecar: FaultySidecar) -> None:
     """Put into memory what is read from it."""
     wire = Wire(sidecar.connect())
-    sets = [command(b"SET", key(number), b"%064d" % number) for number in range(HOT_KEYS)]
+    sets = [encode((b"SET", key(number), b"%064d" % number)) for number in range(KEYS)]
     sets += [encode((b"SET", b"stale:%d" % number, b"%064d" % number)) for number in range(STALE_KEYS)]
     for first in range(0, len(sets), 500):
         replies = wire.exchange_raw(b"".join(sets[first : first + 500]))
@@ -140,31 +138,12 @@ def recovered_after_s(replies: Sequence[Reply], ended_s: float, share: float = 0
     return float("inf")
 
 
-class CpuPairs(NamedTuple):
-    """Microseconds of the loop's thread per hit, normal and with the fault, of interleaved runs."""
-
-    pairs: list[tuple[float, float]]
-
-    @property
-    def ratio(self) -> float:
-        """The median of the pairs' own."""
-        return statistics.median(faulty / normal for normal, faulty in self.pairs)
-
-    def medians(self) -> tuple[float, float]:
-        normal, faulty = zip(*self.pairs, strict=True)
-        return statistics.median(normal), statistics.median(faulty)
-
-
 def cpu_per_hit(folder: Path, faults: str, pairs: int, seconds: float) -> CpuPairs:
     """Hits at full speed beside misses and stale keys, with and without the fault in turn, on one server."""
-    from generators import LoadGenerator
-    from loads import Load
-    from targets import compiled
-
-    generator = LoadGenerator(compiled("loadgen", folder))
+    hits = Hits(folder)
     own = folder / "pairs"
     own.mkdir()
-    sidecar = FaultySidecar(own, origin="memory://", policy=POLICY, core=0)
+    sidecar = FaultySidecar(own, origin="memory://", policy=POLICY, core=SERVER_CORE)
     seen = []
     try:
         prepare(sidecar)
@@ -174,8 +153,7 @@ def cpu_per_hit(folder: Path, faults: str, pairs: int, seconds: float) -> CpuPai
                 for faulty in (False, True) if number % 2 == 0 else (True, False):
                     sidecar.faults(faults if faulty else NORMAL)
                     time.sleep(min(6.0, seconds))  # past the switch: the breaker has opened, or closed again
-                    run = generator.run(sidecar, Load("get", None, 16), seconds, number, keys=HOT_KEYS)  # type: ignore[arg-type]
-                    cpu[faulty] = run.cpu_us
+                    cpu[faulty] = hits.cpu_us(sidecar, seconds, number)
                 seen.append((cpu[False], cpu[True]))
     finally:
         sidecar.stop()
