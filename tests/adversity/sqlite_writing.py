@@ -36,7 +36,7 @@ async def main(url: str, first: int, starts: list[int]) -> None:
         while True:
             number += 1
             writes = [SetValue(string_key(writer), b"%d" % number), HashSet(HASH, {field(writer): b"%d" % number})]
-            answers = await origin.write_many(writes, Deadline.after(10_000, clock.now_ns()))
+            answers = await origin.write_many(writes, Deadline.after(60_000, clock.now_ns()))
             assert all(isinstance(answer, Applied) for answer in answers), answers
             os.write(1, b"%d %d\n" % (writer, number))
 

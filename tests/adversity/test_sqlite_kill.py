@@ -92,7 +92,7 @@ async def read_back(url: str) -> tuple[list[int], list[int]]:
     await origin.start()
     try:
         reads = [Read(HASH), *[Read(string_key(writer)) for writer in range(WRITERS)]]
-        whole, *strings = await origin.fetch_many(reads, Deadline.after(10_000, clock.now_ns()))
+        whole, *strings = await origin.fetch_many(reads, Deadline.after(60_000, clock.now_ns()))
         return (
             [0 if isinstance(answer, Absent) else int(answer.value) for answer in strings],
             [int(whole.value.get(field(writer), 0)) for writer in range(WRITERS)],

@@ -7,7 +7,7 @@ from sidecar.clock import ManualClock
 from sidecar.origins.base import Applied, Expiries, Origin, OriginAnswer, Read, Write, WriteAnswer
 from sidecar.resilience.deadline import Deadline
 
-BUDGET_MS = 10_000
+BUDGET_MS = 60_000  # no measure of speed: fsync waits long on a busy disk
 
 
 @dataclass
