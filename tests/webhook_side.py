@@ -28,6 +28,7 @@ class WebhookSide:
         self.counters = InjectorCounters()
         self.told: list[tuple[dict[str, Any], str, str]] = []
         self.webhook = Webhook(rules, self.counters, lambda *about: self.told.append(about))
+        self.webhook.read_timeout_s = 60.0  # however slow the machine
         self.port = 0
 
     async def post(self, body: object, path: str = OPT_IN) -> tuple[int, bytes]:

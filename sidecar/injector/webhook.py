@@ -27,6 +27,7 @@ LARGE_BODIES = 2
 READ_TIMEOUT_S = 2.0  # the webhook's own timeout: nobody waits for longer
 LINGER_S = 0.5  # how long the rest of a body that was refused is read, so that its sender sees the answer
 DRAIN_S = 5.0
+READ_BUFFER = 32 << 10  # of each connection, while its body waits for room
 _log = logger("injector")
 _REASON_OF_EVENT = {"refused": "SidecarNotInjected", "failed": "SidecarNotInjected", "injected": "SidecarAnnotations"}
 
@@ -41,15 +42,18 @@ class Webhook:
         rules: may be replaced at any time.
         counters: counts reviews.
         tell: makes an event about a request, with a reason and a text.
+
+        ``read_timeout_s`` may be set: how long a review may take to arrive.
         """
         self.rules = rules
         self._counters = counters
         self._tell = tell
+        self.read_timeout_s = READ_TIMEOUT_S
         self._large = asyncio.Semaphore(LARGE_BODIES)
 
     def application(self) -> web.Application:
         """The routes of the TLS port."""
-        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application = web.Application()
         application.router.add_post(OPT_IN, self._handler(by_default=False))
         application.router.add_post(OPT_OUT, self._handler(by_default=True))
         return application
@@ -59,8 +63,8 @@ class Webhook:
             size = request.content_length
             room = self._large if size is None or size > LARGE_BODY_BYTES else contextlib.nullcontext()
             try:
-                async with asyncio.timeout(READ_TIMEOUT_S), room:
-                    return self._answer(await request.read(), by_default)
+                async with asyncio.timeout(self.read_timeout_s), room:
+                    return self._answer(await _body(request), by_default)
             except TimeoutError:
                 return self._unreadable(408, "the review did not arrive in time")
 
@@ -87,6 +91,25 @@ class Webhook:
             namespace = str(verdict.request.get("namespace"))[:63]
             _log.info("review", outcome=verdict.outcome, namespace=namespace, text=verdict.text[:1000])
             self._tell(verdict.request, _REASON_OF_EVENT[verdict.outcome], verdict.text)
+
+
+async def _body(request: web.Request) -> bytes:
+    """The body. ``Request.read`` would keep it with the connection, until the next request comes by it.
+
+    Raises:
+        HTTPRequestEntityTooLarge: it is longer than any review.
+    """
+    chunks, size = [], request.content_length or 0
+    if size <= MAX_BODY_BYTES:
+        size = 0
+        async for chunk in request.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                break
+    if size > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, size)
+    return b"".join(chunks)
 
 
 def admin_application(exposition: InjectorExposition, unready: Callable[[], str]) -> web.Application:
@@ -117,7 +140,9 @@ def admin_application(exposition: InjectorExposition, unready: Callable[[], str]
 
 def runner(application: web.Application) -> web.AppRunner:
     """Runs an application; not set up yet."""
-    return web.AppRunner(application, access_log=None, lingering_time=LINGER_S, shutdown_timeout=DRAIN_S)
+    return web.AppRunner(
+        application, access_log=None, lingering_time=LINGER_S, shutdown_timeout=DRAIN_S, read_bufsize=READ_BUFFER
+    )
 
 
 class ServingTls:
