@@ -13,6 +13,8 @@ from sidecar.fetch.singleflight import Singleflight
 from sidecar.fetch.turn_clock import TurnClock
 from sidecar.resilience.priority import Priority
 
+PATIENCE = 8  # backoffs that the refresh of a row whose last read failed waits for the retry budget at most
+
 
 class Revalidation:
     """Begins refills, and lets memory hand out the next one when one came to nothing."""
@@ -43,10 +45,25 @@ class Revalidation:
         now_ns = self._turn.now_ns()
         for key in keys:
             failing = self._failing.state(key)
-            if failing is not None and now_ns < failing[0]:
+            if failing is None:
+                self.refill(key)
+            elif now_ns < failing[0]:
                 self.failed(key, failing[0])
             else:
-                self.refill(key)
+                self._refill_again(key, failing[0], now_ns)
+
+    def _refill_again(self, key: bytes, due_ns: int, now_ns: int) -> None:
+        """The row's last read failed, its backoff is over since ``due_ns``: a retry, which the retry budget pays for.
+
+        A row whose ttl is longer than its backoff would else be asked for more often than one that can be read: in a
+        brownout in which half of the calls fail, all its refreshes were asked twice.
+        """
+        backoff_ns = self._numbers.row(key).read_error_backoff_ms * 1_000_000
+        if self._guard.retries.is_used_up(now_ns) and now_ns - due_ns < PATIENCE * backoff_ns:
+            self.failed(key, now_ns + backoff_ns)
+            return
+        self._guard.retries.withdraw(1, now_ns)
+        self.refill(key)
 
     def refill(self, key: bytes) -> None:
         """Read the row for memory's sake. Where too much waits already it is left out."""

@@ -16,12 +16,13 @@ _SLOT_NS = 1_000_000_000  # deposits are kept by the second
 class RetryBudget:
     """Documents that may be asked for again. Bounded: one number for each second of LIFE_NS."""
 
-    __slots__ = ("_slots", "_tokens", "ratio")
+    __slots__ = ("_earned", "_slots", "_tokens", "ratio")
 
     def __init__(self, ratio: float = RATIO) -> None:
         self.ratio = ratio
         self._tokens = 0.0
-        self._slots: deque[list[float]] = deque()  # [second, what is left of its deposits]
+        self._earned = 0.0  # deposits that have not expired, spent or not
+        self._slots: deque[list[float]] = deque()  # [second, what is left of its deposits, its deposits]
 
     def deposit(self, documents: int, now_ns: int) -> None:
         """So many were asked for the first time."""
@@ -29,15 +30,21 @@ class RetryBudget:
         tokens = documents * self.ratio
         if self._slots and self._slots[-1][0] == second:
             self._slots[-1][1] += tokens
+            self._slots[-1][2] += tokens
         else:
             self._expire(now_ns)
-            self._slots.append([second, tokens])
+            self._slots.append([second, tokens, tokens])
         self._tokens += tokens
+        self._earned += tokens
 
     def left(self, now_ns: int) -> int:
         """How many may be asked for again now."""
         self._expire(now_ns)
         return int(self._tokens + 1e-9)
+
+    def is_used_up(self, now_ns: int) -> bool:
+        """Whether nothing is left of a budget that there was: not so for one who asked too little to have any."""
+        return not self.left(now_ns) and self._earned >= 1
 
     def withdraw(self, wanted: int, now_ns: int) -> int:
         """Take up to ``wanted``; how many were granted."""
@@ -56,6 +63,8 @@ class RetryBudget:
         oldest = (now_ns - LIFE_NS) // _SLOT_NS
         slots = self._slots
         while slots and slots[0][0] <= oldest:
-            self._tokens = max(0.0, self._tokens - slots.popleft()[1])
+            _, left, earned = slots.popleft()
+            self._tokens = max(0.0, self._tokens - left)
+            self._earned -= earned
         if not slots:
-            self._tokens = 0.0
+            self._tokens = self._earned = 0.0

@@ -1,9 +1,10 @@
 """Refreshing behind stale answers."""
 
 from bounded_limiter import BoundedLimiter
-from miss_path_world import World
+from miss_path_world import POLICY, World
 
 from sidecar.origins.base import Cause, Found, HashSet, OriginUnavailable, Read, SetValue
+from sidecar.resilience.retry_budget import RetryBudget
 
 
 def stale_world(**options):
@@ -140,3 +141,43 @@ def test_a_refresh_is_left_out_where_too_much_waits():
     assert world.memory(b"k") == Found(b"old")
     world.pass_s(0.01)
     assert world.memory(b"k") == Found(b"new")
+
+
+def test_a_refresh_after_a_failed_one_is_paid_from_the_retry_budget():
+    """While that is used up stale hits go on and ask for none, for eight backoffs at most."""
+    budget = RetryBudget()
+    policy = POLICY.replace("stale_while_revalidate: 5s", "stale_while_revalidate: 60s")
+    world = stale_world(policy=policy, retries=budget)
+    world.origin.broken = OriginUnavailable(Cause.CONNECTION_REFUSED)
+    assert world.memory(b"k") == Found(b"old")
+    world.pass_s(0.01)
+    reads = len(world.origin.reads)
+    world.origin.broken = None
+    for tenth in range(1, 120):
+        now_ns = world.clock.now_ns()
+        budget.deposit(10, now_ns)
+        budget.withdraw(budget.left(now_ns), now_ns)
+        world.pass_s(0.1)
+        assert world.memory(b"k") == Found(b"old")
+        world.now()
+        if len(world.origin.reads) > reads:
+            break
+    assert 8 < tenth / 10 < 10.5
+
+
+def test_a_budget_that_was_never_earned_keeps_nobody_waiting():
+    """A quiet sidecar asks again after the backoff, whatever its budget; and a retry takes from one that is there."""
+    for earned in (0, 30):
+        budget = RetryBudget()
+        world = stale_world(retries=budget)
+        world.origin.broken = OriginUnavailable(Cause.CONNECTION_REFUSED)
+        assert world.memory(b"k") == Found(b"old")
+        world.pass_s(0.01)
+        budget.deposit(earned, world.clock.now_ns())
+        before = budget.left(world.clock.now_ns())
+        world.pass_s(1.1)
+        world.origin.broken = None
+        assert world.memory(b"k") == Found(b"old")
+        world.pass_s(0.01)
+        assert world.memory(b"k") == Found(b"new")
+        assert budget.left(world.clock.now_ns()) == max(0, before - 1)
