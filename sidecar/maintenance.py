@@ -10,9 +10,12 @@ from collections.abc import Callable
 from sidecar.clock import Clock, ceil_tick
 from sidecar.memory import Store
 
-EXPIRY_INTERVAL_S = 0.05
-EXPIRY_ITEMS = 1000  # looked at per step: well under 1 ms
-COMPACTION_BYTES = 256 * 1024  # moved per step
+# Small steps often: 1000 items every 50 ms took 0.4 ms when all of them had expired, and a hit in a hundred waited for
+# it; 200 every 10 ms take 0.08. Without work a step takes 15 us.
+MEMORY_INTERVAL_S = 0.01
+EXPIRY_ITEMS = 200  # looked at per step
+COMPACTION_BYTES = 48 * 1024  # moved per step
+PREFETCH_INTERVAL_S = 0.05
 CLIENTS_INTERVAL_S = 0.5
 FILES_INTERVAL_S = 0.25  # a changed policy applies within a second
 

@@ -23,8 +23,9 @@ from sidecar.health import Health
 from sidecar.logs import configure, logger
 from sidecar.maintenance import (
     CLIENTS_INTERVAL_S,
-    EXPIRY_INTERVAL_S,
     FILES_INTERVAL_S,
+    MEMORY_INTERVAL_S,
+    PREFETCH_INTERVAL_S,
     Periodic,
     maintain_memory,
 )
@@ -196,8 +197,8 @@ class Server:
     def _start_periodic(self) -> None:
         files = self._check_files()
         for interval_s, call in (
-            (EXPIRY_INTERVAL_S, partial(maintain_memory, self.store, self.clock)),
-            (EXPIRY_INTERVAL_S, self.prefetcher.tick),
+            (MEMORY_INTERVAL_S, partial(maintain_memory, self.store, self.clock)),
+            (PREFETCH_INTERVAL_S, self.prefetcher.tick),
             (CLIENTS_INTERVAL_S, lambda: self.poller.sweep(int(self.config.idle_timeout * 1e9))),
             (FILES_INTERVAL_S, files),
         ):

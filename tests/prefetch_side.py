@@ -40,5 +40,6 @@ class Side(World):
     def settle(self, seconds: float = 0.01) -> None:
         """Time passes, and the upkeep that comes with it."""
         self.pass_s(seconds)
-        maintain_memory(self.store, self.clock)
+        for _ in range(5):  # so often between two ticks
+            maintain_memory(self.store, self.clock)
         self.prefetcher.tick()
