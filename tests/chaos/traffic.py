@@ -59,7 +59,7 @@ class Asker(Thread):
         due_s = time.monotonic()
         while not self._stop_asking.wait(max(0.0, due_s - time.monotonic())):
             now_s = time.monotonic()
-            due = min(50, 1 + int((now_s - due_s) / self._gap_s))  # what fell due while replies were awaited
+            due = min(10, 1 + int((now_s - due_s) / self._gap_s))  # what fell due while replies were awaited
             due_s = max(due_s + due * self._gap_s, now_s - 1)
             self._wire.send(b"".join(encode(self._make(number + each)) for each in range(due)))
             number += due
