@@ -1,4 +1,8 @@
-"""Build the native modules: every .pyx below the three packages is an extension module of its own."""
+"""Build the native modules: every .pyx below the three packages is an extension module of its own.
+
+So is every .py beside a .pxd of its name: plain typed Python that also runs as it is, with its classes and calls made C
+by the declarations of the .pxd (Cython's "augmenting .pxd").
+"""
 
 import os
 import zlib
@@ -14,8 +18,13 @@ VARIANT = f"{'debug' if DEBUG else 'release'}-{zlib.crc32(os.environ.get('CFLAGS
 
 
 def extensions() -> list[Extension]:
-    """One Extension per .pyx, named after its path."""
-    sources = sorted(path for package in PACKAGES for path in Path(package).rglob("*.pyx"))
+    """One Extension per native module, named after its path."""
+    sources = sorted(
+        path
+        for package in PACKAGES
+        for path in Path(package).rglob("*.py*")
+        if path.suffix == ".pyx" or (path.suffix == ".py" and path.with_suffix(".pxd").exists())
+    )
     optimise = ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
     return [
         Extension(
@@ -39,6 +48,7 @@ setup(
             "cdivision": True,
             "initializedcheck": False,
             "embedsignature": False,
+            "annotation_typing": False,  # C types stand in the .pxd; annotations are for readers and mypy
         },
         show_all_warnings=False,
     ),

@@ -22,4 +22,7 @@ def integer(argument: bytes) -> int:
 
 def weight(args: list[bytes]) -> int:
     """About how many bytes a command holds while it waits."""
-    return sum(map(len, args)) + ARGUMENT_BYTES * len(args)
+    total = ARGUMENT_BYTES * len(args)
+    for argument in args:
+        total += len(argument)
+    return total

@@ -22,7 +22,8 @@ from protocol.errors import CommandRejected
 from protocol.replies import ErrorReply, LazyArray, Reply
 from sidecar.commands import transactions
 from sidecar.commands.arguments import weight
-from sidecar.commands.entries import INSIDE_EXEC, Entry, find_entries
+from sidecar.commands.entries import INSIDE_EXEC, find_entries
+from sidecar.commands.entry import Entry
 from sidecar.commands.later import PENDING, Later
 from sidecar.commands.order import Order, Ticket
 from sidecar.commands.services import Services

@@ -25,10 +25,10 @@ class Written(Later):
         self._to_reply = to_reply
 
     def __call__(self, answer: WriteAnswer) -> None:
-        if isinstance(answer, Applied):
-            self.set(made_of(self._to_reply, answer.result))
+        if answer.__class__ is Applied:
+            self.set(made_of(self._to_reply, answer.result))  # type: ignore[union-attr]
         else:
-            self.set(error_of(self._services, self._key, answer))
+            self.set(error_of(self._services, self._key, answer))  # type: ignore[arg-type]
 
 
 def write(services: Services, one: Write, to_reply: Callable[[Any], Reply]) -> Reply | Later:

@@ -3,17 +3,16 @@
 from asyncio import AbstractEventLoop, TimerHandle
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any
 
 from sidecar.clock import Clock
 
-Item = TypeVar("Item")
 _SLOT_NS = 1_000_000
 YOUNG_SLOTS = 64  # at least so many milliseconds: most requests have been answered by then
 PER_STEP = 100  # woken in one step of the loop: each is a few microseconds, no step is to take 1 ms
 
 
-class Alarms(Generic[Item]):
+class Alarms:
     """Calls ``on_due`` with each item at, or up to 2 ms after, its time.
 
     An item cannot be taken out again: whoever is no longer interested says so in its own state. Most are answered
@@ -30,20 +29,20 @@ class Alarms(Generic[Item]):
         self,
         loop: AbstractEventLoop,
         clock: Clock,
-        on_due: Callable[[Item], None],
-        is_over: Callable[[Item], bool] | None = None,
+        on_due: Callable[[Any], None],
+        is_over: Callable[[Any], bool] | None = None,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._on_due = on_due
         self._is_over = is_over
         self._young: deque[int] = deque()
-        self._slots: dict[int, list[Item]] = {}
+        self._slots: dict[int, list[Any]] = {}
         self._timers: dict[int, TimerHandle] = {}
         self._last_at_ns = -1  # requests of one turn come with one deadline
-        self._last_items: list[Item] = []
+        self._last_items: list[Any] = []
 
-    def add(self, at_ns: int, item: Item) -> None:
+    def add(self, at_ns: int, item: Any) -> None:
         """Wake ``item`` at ``at_ns`` on the clock's scale."""
         if at_ns == self._last_at_ns:
             self._last_items.append(item)
@@ -84,7 +83,7 @@ class Alarms(Generic[Item]):
             self._last_at_ns = -1
         self._wake(items, 0)
 
-    def _wake(self, items: list[Item], start: int) -> None:
+    def _wake(self, items: list[Any], start: int) -> None:
         """Wake a crowd in several steps of the loop."""
         for item in items[start : start + PER_STEP]:
             self._on_due(item)

@@ -88,6 +88,9 @@ class Coherence:
         marks: key -> writes under way.
         epoch: bumped by every invalidation that is not of single keys.
         quarantined: set by its owner.
+
+    Args:
+        stripes: a power of two.
     """
 
     def __init__(self, store: MemoryTier, stripes: int = STRIPES) -> None:
@@ -97,14 +100,14 @@ class Coherence:
         self.quarantined: Quarantined = frozenset()
         self._store = store
         self._generations = array("I", bytes(4 * stripes))
-        self._stripes = stripes
+        self._mask = stripes - 1
 
     # Origin reads
 
     def sent(self, fill: Fill) -> None:
         """``fill`` leaves for the origin now."""
         key = fill.key
-        fill.generation = self._generations[hash(key) % self._stripes]
+        fill.generation = self._generations[hash(key) & self._mask]
         fill.epoch = self.epoch
         fill.overtaken = False
         in_the_air = self.fills.get(key)
@@ -126,7 +129,7 @@ class Coherence:
         return (
             not fill.overtaken
             and fill.epoch == self.epoch
-            and fill.generation == self._generations[hash(fill.key) % self._stripes]
+            and fill.generation == self._generations[hash(fill.key) & self._mask]
         )
 
     def obstacle(self, fill: Fill, covers: Covers) -> str | None:
@@ -139,7 +142,7 @@ class Coherence:
             return "overlap"
         if fill.epoch != self.epoch:
             return "invalidated"
-        if fill.generation != self._generations[hash(fill.key) % self._stripes]:
+        if fill.generation != self._generations[hash(fill.key) & self._mask]:
             return "written"
         if fill.key in self.quarantined:
             return "quarantine"
@@ -215,7 +218,7 @@ class Coherence:
         self._bump(key)
 
     def _bump(self, key: bytes) -> None:
-        stripe = hash(key) % self._stripes
+        stripe = hash(key) & self._mask
         self._generations[stripe] = (self._generations[stripe] + 1) & 0xFFFF_FFFF
 
     def _overtake_fills(self, key: bytes) -> None:

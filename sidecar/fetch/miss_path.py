@@ -47,6 +47,7 @@ def build_miss_path(
     random: Random | None = None,
     stripes: int = STRIPES,
     max_waiting: int = MAX_WAITING,
+    coherence_type: type[Coherence] = Coherence,
 ) -> MissPath:
     """Reads and writes over one store and one origin.
 
@@ -55,8 +56,9 @@ def build_miss_path(
         random: for jitter.
         stripes: generations of keys.
         max_waiting: rows, and writes, that may wait.
+        coherence_type: tests give one that can be broken.
     """
-    coherence = Coherence(store, stripes)
+    coherence = coherence_type(store, stripes)
     turn = TurnClock(loop, clock, store)
     numbers = PolicyNumbers(policy)
     departure = Departure(loop)

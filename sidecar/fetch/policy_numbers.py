@@ -78,6 +78,12 @@ class PolicyNumbers:
             )
         return row
 
+    def rule_again(self, key: bytes, row: RowNumbers) -> int:
+        """The rule of ``key`` now, where ``row`` was what applied to it before: the same, unless the policy changed."""
+        if self._holder.current is self._policy and self._rows.get(row.rule) is row:
+            return row.rule
+        return self.row(key).rule
+
     def views(self, key: bytes, fields: tuple[bytes, ...]) -> dict[int, int]:
         """Of a Feast hash: view number -> how many of the fields belong to it."""
         views: dict[int, int] = {}

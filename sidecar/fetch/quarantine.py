@@ -24,7 +24,7 @@ class Quarantine:
         self._on_end = on_end
         self._keys: dict[bytes, int] = {}  # -> when it ends
         self._all_until_ns = 0
-        self._alarms: Alarms[bytes] = Alarms(loop, clock, self._on_alarm)
+        self._alarms: Alarms = Alarms(loop, clock, self._on_alarm)
 
     def __contains__(self, key: object) -> bool:
         return key in self._keys or (self._all_until_ns > 0 and self._clock.now_ns() < self._all_until_ns)

@@ -92,7 +92,7 @@ class ReadThrough:
             counters,
         )
         batcher.hand_to(singleflight.depart, self._landing.land, self._landing.give_up)
-        self._deadlines: Alarms[Waiter] = Alarms(loop, clock, self._on_deadline, _is_answered)
+        self._deadlines: Alarms = Alarms(loop, clock, self._on_deadline, _is_answered)
         invalidation = Invalidation(loop, store, coherence)
         self.invalidate = invalidation.invalidate
         self.invalidate_match = invalidation.invalidate_match

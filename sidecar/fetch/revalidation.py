@@ -38,7 +38,7 @@ class Revalidation:
         self._singleflight = singleflight
         self._failing = failing
         self._guard = guard
-        self._refreshable: Alarms[bytes] = Alarms(loop, clock, store.clear_refreshing)
+        self._refreshable: Alarms = Alarms(loop, clock, store.clear_refreshing)
 
     def revalidate(self, keys: Iterable[bytes]) -> None:
         """A stale entry of each, or a fresh one near its end, was served."""

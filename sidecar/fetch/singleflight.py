@@ -43,7 +43,7 @@ class Singleflight:
         self._promote = promote
         self._max_waiting = max_waiting
         self._gathering: dict[bytes, Flight] = {}
-        self._patience: Alarms[Flight] = Alarms(loop, clock, self._on_patience, lambda flight: not flight.held)
+        self._patience: Alarms = Alarms(loop, clock, self._on_patience, lambda flight: not flight.held)
 
     def is_full(self) -> bool:
         """Whether so many flights wait that no more may."""

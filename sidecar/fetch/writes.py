@@ -16,7 +16,7 @@ from sidecar.fetch.alarms import Alarms
 from sidecar.fetch.coherence import Coherence, Mark
 from sidecar.fetch.memory_tier import MemoryTier
 from sidecar.fetch.origin_guard import OriginGuard
-from sidecar.fetch.policy_numbers import PolicyNumbers
+from sidecar.fetch.policy_numbers import PolicyNumbers, RowNumbers
 from sidecar.fetch.quarantine import Quarantine
 from sidecar.fetch.turn_clock import TurnClock
 from sidecar.fetch.write_calls import WriteCalls
@@ -49,14 +49,16 @@ class _Submitted:
         then: None: it was answered.
         mark: None: it has not begun.
         in_the_air: the origin may have it.
-        write: deleted once it has ended: our alarm holds on to us until the deadline, and values may be large.
+        write: None once it has ended: our alarm holds on to us until the deadline, and values may be large.
+        row: what applied to the key when it was submitted.
     """
 
-    __slots__ = ("deadline", "in_the_air", "key", "mark", "then", "write")
+    __slots__ = ("deadline", "in_the_air", "key", "mark", "row", "then", "write")
 
-    def __init__(self, write: Write, then: Then, deadline: Deadline) -> None:
+    def __init__(self, write: Write, row: RowNumbers, then: Then, deadline: Deadline) -> None:
         self.key = write.key
-        self.write = write
+        self.write: Write | None = write
+        self.row = row
         self.then: Then | None = then
         self.deadline = deadline
         self.mark: Mark | None = None
@@ -108,7 +110,7 @@ class Writes:
         self._in_the_air: dict[bytes, list[_Submitted]] = {}  # key -> the batch that holds it
         self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order, if any
         self._waiting = 0  # submitted and not sent
-        self._deadlines: Alarms[_Submitted] = Alarms(loop, clock, self._on_deadline, _is_answered)
+        self._deadlines = Alarms(loop, clock, self._on_deadline, _is_answered)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
     def submit(self, write: Write, then: Then, deadline: Deadline | None = None) -> None:
@@ -119,8 +121,9 @@ class Writes:
             deadline: None: the policy's write deadline. Past it the outcome is Unknown, or Refused(NOT_SENT) where
                 it had not been sent.
         """
+        row = self._numbers.row(write.key)
         if deadline is None:
-            deadline = self._turn.deadline(self._numbers.row(write.key).write_deadline_ms)
+            deadline = self._turn.deadline(row.write_deadline_ms)
         if self._waiting >= self._max_waiting:
             self._counters.shed["queue_full"] += 1
             self._tell(then, Refused(Refusal.NOT_SENT, Cause.OVERLOADED))
@@ -129,7 +132,7 @@ class Writes:
             self._counters.shed["breaker_open"] += 1
             self._tell(then, Refused(Refusal.NOT_SENT, self._guard.down_cause))
             return
-        submitted = _Submitted(write, then, deadline)
+        submitted = _Submitted(write, row, then, deadline)
         self._waiting += 1
         self._queue.append(submitted)
         self._deadlines.add(deadline.at_ns, submitted)
@@ -237,7 +240,9 @@ class Writes:
             except Exception as error:  # our bug: the write's outcome stands, memory forgets
                 self._store.drop(submitted.key)
                 self._loop.call_exception_handler({"message": "a write could not be shown", "exception": error})
-        keys = dict.fromkeys(submitted.key for submitted in batch)
+        keys: dict[bytes, None] = {}
+        for submitted in batch:
+            keys[submitted.key] = None
         for key in keys:
             del self._in_the_air[key]
             later = self._behind.pop(key, None)
@@ -247,7 +252,7 @@ class Writes:
             self._leave_soon()
         for submitted, answer in zip(batch, answers, strict=True):
             then, submitted.then = submitted.then, None
-            del submitted.write
+            submitted.write = None
             if then is not None:
                 self._tell(then, answer)
         for key in keys:
@@ -260,7 +265,7 @@ class Writes:
         assert submitted.mark is not None  # it was sent
         may_install = self._coherence.end_write(key, submitted.mark)
         if answer.__class__ is Applied:
-            rule = self._numbers.row(key).rule
+            rule = self._numbers.rule_again(key, submitted.row)
             show_written(self._store, write, answer.result, sent_tick, rule, may_install)
         elif isinstance(answer, Refused):
             if answer.reason is Refusal.WRONG_TYPE:  # memory may hold the other kind
@@ -285,7 +290,7 @@ class Writes:
         """It was not sent, and will not be."""
         then, submitted.then = submitted.then, None
         assert then is not None  # it was not answered
-        del submitted.write
+        submitted.write = None
         self._waiting -= 1
         key, mark = submitted.key, submitted.mark
         if mark is not None:

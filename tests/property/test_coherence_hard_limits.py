@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 from schedules.history import Violation
-from schedules.mutants import MUTANTS
+from schedules.mutants import MUTANTS, Breakable
 from schedules.playing import storm
 from schedules.read_storm import ReadStorm
 
@@ -40,6 +40,6 @@ def test_a_storm_notices(name):
     """With one rule of ages or of coherence disabled, a storm finds an answer that was too old."""
     with pytest.raises(Violation):
         for seed in range(50):
-            schedule = ReadStorm(seed)
+            schedule = ReadStorm(seed, coherence_type=Breakable)
             MUTANTS[name](schedule)
             schedule.run()

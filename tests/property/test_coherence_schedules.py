@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 from schedules.history import Violation
-from schedules.mutants import MUTANTS
+from schedules.mutants import MUTANTS, Breakable
 from schedules.playing import play
 from schedules.schedule import Schedule
 from schedules.surroundings import model_store, native_store
@@ -56,7 +56,7 @@ def test_schedules_reach_every_obstacle():
 def test_each_mutant_of_the_protocol_is_caught(name):
     """With one check disabled some schedule breaks a promise."""
     for seed in range(MUTANT_SCHEDULES):
-        schedule = Schedule(seed)
+        schedule = Schedule(seed, coherence_type=Breakable)
         MUTANTS[name](schedule)
         try:
             schedule.run()

@@ -1,6 +1,7 @@
 """Breaks one check of the consistency protocol at a time: the schedules must notice each.
 
-A mutant patches the built miss path of one schedule, so that nothing has to be put back.
+A mutant patches the built miss path of one schedule, so that nothing has to be put back. The protocol is native code:
+the schedule must have been given Breakable, whose methods can be replaced for that too.
 """
 
 from collections.abc import Callable
@@ -9,8 +10,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from schedules.schedule import Schedule
+from sidecar.fetch.coherence import Coherence, Mark
 from sidecar.fetch.memory_reads import MemoryReads
 from sidecar.fetch.memory_tier import Window
+
+
+class Breakable(Coherence):
+    """The protocol, open to replacement: the native code asks an instance of a subclass for its methods."""
 
 
 def _forget_to(name: str, result: Any = None) -> Callable[[Schedule], None]:
@@ -72,8 +78,8 @@ def writes_begin_at_their_end(schedule: Schedule) -> None:
     """Until its answer comes nobody hears of a write."""
     coherence = schedule.path.coherence
     begin_write, end_write = coherence.begin_write, coherence.end_write
-    coherence.begin_write = lambda key, reserved: frozenset({b"a", b"b", b"c"}) if reserved is None else reserved
-    coherence.end_write = lambda key, reserved: end_write(key, begin_write(key, reserved))
+    coherence.begin_write = lambda key, reserved: Mark(reserved, coherence.epoch)
+    coherence.end_write = lambda key, mark: end_write(key, begin_write(key, mark.reserved))
 
 
 def older_flights_are_joined(schedule: Schedule) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from schedules.schedule import Schedule
 from schedules.surroundings import native_store
+from sidecar.fetch.coherence import Coherence
 
 KEYS = 6
 STEPS = 300
@@ -31,8 +32,13 @@ class ReadStorm(Schedule):
 
     LIMITS = ((5, 8, 60, 3), (20, 30, 100, 10), (40, 50, 60, 20))
 
-    def __init__(self, seed: int, make_store: Callable[[Any], Any] = native_store) -> None:
-        super().__init__(seed, make_store)
+    def __init__(
+        self,
+        seed: int,
+        make_store: Callable[[Any], Any] = native_store,
+        coherence_type: type[Coherence] = Coherence,
+    ) -> None:
+        super().__init__(seed, make_store, coherence_type)
         self.keys = [b"%d:%d" % (seed, number) for number in range(KEYS)]
 
     def run(self) -> None:

@@ -12,7 +12,7 @@ from schedules.origin import Dice, DicedOrigin
 from schedules.surroundings import NoCounter, SchedulePolicy, native_store
 from sidecar.clock import ManualClock, ceil_tick
 from sidecar.fetch.answers import Answer, Unavailable
-from sidecar.fetch.coherence import overlaps
+from sidecar.fetch.coherence import Coherence, overlaps
 from sidecar.fetch.memory_tier import Window
 from sidecar.fetch.miss_path import build_miss_path
 from sidecar.fetch.written import reserved_by
@@ -45,7 +45,12 @@ class Schedule:
     # fresh, stale, error and negative ticks: nothing cached, short windows, long ones (where incoherence would show)
     LIMITS: tuple[tuple[int, int, int, int], ...] = ((0, 0, 0, 0), (5, 8, 60, 3), *[(1000, 1500, 2000, 800)] * 2)
 
-    def __init__(self, seed: int, make_store: Callable[[RuleTable], Any] = native_store) -> None:
+    def __init__(
+        self,
+        seed: int,
+        make_store: Callable[[RuleTable], Any] = native_store,
+        coherence_type: type[Coherence] = Coherence,
+    ) -> None:
         self.rng = rng = Random(seed)
         self.loop = VirtualLoop(ManualClock())
         self.clock = self.loop.clock
@@ -64,6 +69,7 @@ class Schedule:
             self.counters,
             stripes=rng.choice((1, 64)),
             **self._make_control(Random(seed)),
+            coherence_type=coherence_type,
         )
         self.keys = [b"%d:%d" % (seed, number) for number in range(rng.choice((1, 1, 2)))]
         self.unanswered = 0

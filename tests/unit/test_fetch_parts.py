@@ -43,7 +43,7 @@ def test_alarms_share_a_timer_and_ring_in_time():
     """Never early, at most two milliseconds late, whatever the order they were set in."""
     loop = VirtualLoop()
     rung: list[tuple[int, int]] = []
-    alarms: Alarms[int] = Alarms(loop, loop.clock, lambda at_ns: rung.append((at_ns, loop.clock.now_ns())))
+    alarms = Alarms(loop, loop.clock, lambda at_ns: rung.append((at_ns, loop.clock.now_ns())))
     start = loop.clock.now_ns()
     wanted = [start + offset for offset in (5_000_000, 1, 5_000_000, 4_200_000, 4_900_000, 0, 700)]
     for at_ns in wanted:
@@ -59,7 +59,7 @@ def test_an_alarm_waits_for_its_own_clock():
     clock = ManualClock()
     loop = VirtualLoop(ManualClock())
     rung: list[str] = []
-    alarms: Alarms[str] = Alarms(loop, clock, rung.append)
+    alarms = Alarms(loop, clock, rung.append)
     alarms.add(clock.now_ns() + 2_000_000, "a")
     loop.settle(0.0021)
     assert rung == []
@@ -78,7 +78,7 @@ def test_an_alarm_may_be_set_while_it_rings():
         if left:
             alarms.add(at_ns, left - 1)
 
-    alarms: Alarms[int] = Alarms(loop, loop.clock, again)
+    alarms = Alarms(loop, loop.clock, again)
     at_ns = loop.clock.now_ns() + 1_000_000
     alarms.add(at_ns, 2)
     loop.settle()
@@ -92,7 +92,7 @@ def test_alarms_let_go_of_what_is_over():
     """An answered request is not held until a deadline that may be a minute away; the others still ring."""
     loop = VirtualLoop()
     rung: list[bytearray] = []
-    alarms: Alarms[bytearray] = Alarms(loop, loop.clock, rung.append, is_over=lambda item: bool(item))
+    alarms = Alarms(loop, loop.clock, rung.append, is_over=lambda item: bool(item))
     items = [bytearray() for _ in range(1000)]
     for number, item in enumerate(items):
         alarms.add(loop.clock.now_ns() + 60_000_000_000 + number * 1_000_000, item)

@@ -1,0 +1,8 @@
+"""C declarations of turn_clock.py."""
+
+cdef class TurnClock:
+    cdef object _clock, _loop, _store
+    cdef object _now_ns
+    cdef dict _deadlines
+    cpdef now_ns(self)
+    cpdef deadline(self, object budget_ms)
