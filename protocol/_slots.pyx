@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from protocol._writer cimport ReplyBuffer, begin_container, container_elements, pending
-from protocol.replies import WAIT, LazyArray, SetReply
+from protocol.replies import WAIT, LazyArray, SetReply, Status
 
 cdef enum:
     PIECE_BYTES = 32 * 1024
@@ -201,7 +201,7 @@ cdef class ReplySlots:
         self.queued_bytes -= place.held
         self.open_bytes -= SLOT_BYTES + place.held
         self.open_count -= 1
-        if isinstance(reply, LazyArray):
+        if type(reply) is LazyArray:
             place.lazy = True
             self.lazy_count += 1
         return slot == self.first_slot
@@ -244,7 +244,7 @@ cdef class ReplySlots:
 
 cdef inline bint is_container(object reply) except -1:
     sort = type(reply)
-    if sort is bytes or reply is None or sort is int:
+    if sort is bytes or reply is None or sort is int or sort is Status:
         return False
     return sort is list or isinstance(reply, (list, tuple, dict, LazyArray, set, frozenset, SetReply))
 
@@ -281,6 +281,8 @@ cdef size_t reply_bytes(object reply) except? 0:
     cdef int looked = 0
     if type(reply) is bytes:
         return PyBytes_GET_SIZE(reply) + 48
+    if type(reply) is Status:
+        return 48
     if isinstance(reply, LazyArray):
         return reply.held_bytes + 48
     if isinstance(reply, (list, tuple, set, frozenset)):

@@ -27,5 +27,6 @@ cdef class Dispatcher:
     cdef _call(self, Entry entry, object session, list args)
 
 
+@cython.no_gc
 cdef class _ConnectionTicket(Ticket):
     cpdef _leave(self)

@@ -1,5 +1,7 @@
 """C declarations of order.py."""
+cimport cython
 
+@cython.no_gc  # gone once answered, so in no ring
 cdef class Ticket:
     cdef public Order order
     cdef public object entry, session, sink, slot
@@ -10,6 +12,7 @@ cdef class Ticket:
     cpdef finish(self, object reply)
 
 
+@cython.no_gc  # as the tickets in it
 cdef class Line:
     cdef public Py_ssize_t holders
     cdef public bint shares

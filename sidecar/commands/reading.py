@@ -57,11 +57,16 @@ def made_of(to_reply: Callable[[Any], Reply], answer: Any) -> Reply:
     """The reply made of an answer; raises nothing, for it is called by the miss path."""
     try:
         return to_reply(answer)
-    except CommandRejected as rejected:
-        return rejected.reply
-    except Exception:
-        log.error("reply_failed", exc_info=True)
-        return INTERNAL
+    except Exception as error:
+        return failed(error)
+
+
+def failed(error: Exception) -> Reply:
+    """The reply of a command of which no reply could be made."""
+    if isinstance(error, CommandRejected):
+        return error.reply
+    log.error("reply_failed", exc_info=error)
+    return INTERNAL
 
 
 def read(

@@ -6,7 +6,7 @@ from typing import Any
 from protocol.errors import WRONG_TYPE
 from protocol.replies import ErrorReply, Reply
 from sidecar.commands.later import PENDING, Later
-from sidecar.commands.reading import Gathered, made_of
+from sidecar.commands.reading import Gathered, failed
 from sidecar.commands.services import Services
 from sidecar.fetch.errors import write_error
 from sidecar.origins.base import Applied, Refusal, Refused, Unknown, Write, WriteAnswer
@@ -26,7 +26,11 @@ class Written(Later):
 
     def __call__(self, answer: WriteAnswer) -> None:
         if answer.__class__ is Applied:
-            self.set(made_of(self._to_reply, answer.result))  # type: ignore[union-attr]
+            try:
+                reply = self._to_reply(answer.result)  # type: ignore[union-attr]
+            except Exception as error:
+                reply = failed(error)
+            self.set(reply)
         else:
             self.set(error_of(self._services, self._key, answer))  # type: ignore[arg-type]
 

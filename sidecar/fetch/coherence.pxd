@@ -1,6 +1,7 @@
 """C declarations of coherence.py. What tests put something else for is reached through Python or may be overridden."""
 cimport cython
 
+@cython.no_gc  # refers to no container that could refer back
 cdef class Mark:
     cdef public object reserved, epoch
     cdef public bint overtaken

@@ -2,6 +2,7 @@
 
 cdef class TurnClock:
     cdef object _clock, _loop, _store
+    cdef readonly object number
     cdef object _now_ns
     cdef dict _deadlines
     cpdef now_ns(self)

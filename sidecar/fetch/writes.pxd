@@ -5,6 +5,7 @@ from sidecar.fetch.coherence cimport Coherence, Mark
 from sidecar.fetch.policy_numbers cimport PolicyNumbers
 from sidecar.fetch.turn_clock cimport TurnClock
 
+@cython.no_gc  # gone once answered, so in no ring
 cdef class _Submitted:
     cdef public bytes key
     cdef public object write, row, then, deadline
@@ -13,7 +14,7 @@ cdef class _Submitted:
 
 
 cdef class Writes:
-    cdef object _loop, _clock, _origin, _limiter, _counters, _leave_soon, _write_ended
+    cdef object _loop, _clock, _guard, _limiter, _breaker, _calls, _counters, _leave_soon, _write_ended
     cdef public object _store, _quarantine
     cdef TurnClock _turn
     cdef PolicyNumbers _numbers
@@ -22,15 +23,20 @@ cdef class Writes:
     cdef object _queue
     cdef dict _in_the_air, _behind
     cdef Py_ssize_t _waiting, _max_waiting
+    cdef bint _leaving
     cdef set _tasks
     @cython.locals(submitted=_Submitted)
     cpdef submit(self, object write, object then, object deadline=*)
     cdef _begin(self, _Submitted submitted)
+    cdef _leave(self)
+    cdef _send(self, list batch)
+    @cython.locals(submitted=_Submitted)
+    cdef _flush_while_down(self)
     @cython.locals(submitted=_Submitted, batch=list, key=bytes)
-    cdef list _take_batch(self)
+    cdef list _take_batch(self, Py_ssize_t room)
     @cython.locals(submitted=_Submitted, keys=dict, key=bytes)
     cdef _settle(self, list batch, list answers, object sent_tick)
     @cython.locals(key=bytes)
     cdef _show(self, _Submitted submitted, object answer, object sent_tick)
-    cdef _count(self, list answers)
+    cdef _refuse(self, _Submitted submitted, object cause)
     cdef _tell(self, object then, object answer)

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import chain
+from typing import Any
 
 from sidecar.clock import Clock, floor_tick
 from sidecar.fetch.alarms import Alarms
@@ -57,7 +58,7 @@ class _Submitted:
 
     def __init__(self, write: Write, row: RowNumbers, then: Then, deadline: Deadline) -> None:
         self.key = write.key
-        self.write: Write | None = write
+        self.write: Any = write
         self.row = row
         self.then: Then | None = then
         self.deadline = deadline
@@ -110,6 +111,7 @@ class Writes:
         self._in_the_air: dict[bytes, list[_Submitted]] = {}  # key -> the batch that holds it
         self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order, if any
         self._waiting = 0  # submitted and not sent
+        self._leaving = False  # ``flush`` will be called
         self._deadlines = Alarms(loop, clock, self._on_deadline, _is_answered)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
@@ -136,7 +138,7 @@ class Writes:
         self._waiting += 1
         self._queue.append(submitted)
         self._deadlines.add(deadline.at_ns, submitted)
-        self._leave_soon()
+        self._leave()
 
     async def apply(self, write: Write) -> WriteAnswer:
         """``submit`` and wait. Being cancelled does not take the write back."""
@@ -169,8 +171,14 @@ class Writes:
         write = submitted.write
         submitted.mark = self._coherence.begin_write(write.key, reserved_by(write))
 
+    def _leave(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self._leave_soon()
+
     def flush(self) -> None:
         """The turn is over: all its writes leave as one batch, as far as there is room."""
+        self._leaving = False
         queue = self._queue
         if queue and not self._breaker.is_closed:
             self._flush_while_down()
@@ -249,7 +257,7 @@ class Writes:
             if later is not None:
                 self._queue.extendleft(reversed(later))  # older than any write of the key in the queue
         if self._queue:
-            self._leave_soon()
+            self._leave()
         for submitted, answer in zip(batch, answers, strict=True):
             then, submitted.then = submitted.then, None
             submitted.write = None

@@ -108,7 +108,7 @@ cdef class Connection:
         measured = self.started.pop(slot, None)
         if measured is not None:
             self.poller.add_duration(measured[0], sidecar_monotonic_ns() - <uint64_t>measured[1])
-        if isinstance(reply, LazyArray):
+        if type(reply) is LazyArray:
             reply.wake = self.wake
         before = self.slots.queued_bytes - self.slots.open_bytes
         if self.slots.fill(slot, reply) or self.slots.pending_bytes() > self.accounted_bytes + UNCOUNTED:
