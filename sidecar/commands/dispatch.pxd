@@ -11,7 +11,7 @@ cdef class ClientState:
 
 
 cdef class Dispatcher:
-    cdef object _services, _add_command, _locks
+    cdef object _services, _add_command, _locks, _touches
     cdef dict _entries, _inside_exec
     cdef Entry _exec
     cdef dict _held_by_exec
