@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dataset import data_of
@@ -81,22 +82,55 @@ def part_of(place: Place) -> str:
     return PART_OF.get(place.module, f"other: {place.module}")
 
 
-def section(name: str, cpu_us: float, floor_us: float, places: Counter[Place]) -> str:
+class Profile(NamedTuple):
+    """What was seen under one load.
+
+    Attributes:
+        cpu_us, floor_us: per command, of the sidecar and of the empty server.
+    """
+
+    name: str
+    cpu_us: float
+    floor_us: float
+    places: Counter[Place]
+
+    def parts(self) -> Counter[str]:
+        """Samples by part."""
+        parts: Counter[str] = Counter()
+        for place, count in self.places.items():
+            parts[part_of(place)] += count
+        return parts
+
+    def us(self, samples: int) -> float:
+        """Of so many samples, per command."""
+        return samples / self.places.total() * self.cpu_us
+
+
+def summary(profiles: list[Profile]) -> str:
+    """All loads by part, in us per command."""
+    rows = []
+    for profile in profiles:
+        parts = profile.parts()
+        kernel = sum(count for part, count in parts.items() if part.startswith("kernel"))
+        named = [parts[part] for part in PARTS]
+        rest = profile.places.total() - kernel - sum(named)
+        figures = [f"{profile.us(samples):.3f}" for samples in (kernel, *named, rest)]
+        above = profile.cpu_us - profile.floor_us
+        rows.append([profile.name, f"{profile.cpu_us:.2f}", *figures, f"{profile.floor_us:.2f}", f"**{above:.2f}**"])
+    head = ["load", "us per command", "kernel", *PARTS, "Python and the rest", "empty server", "above it"]
+    return table(head, rows)
+
+
+def section(profile: Profile) -> str:
     """The tables of one load."""
-    total = places.total()
-    if not total:
-        raise RuntimeError("no samples: run it longer")
-    parts: Counter[str] = Counter()
-    for place, count in places.items():
-        parts[part_of(place)] += count
-    rows = [[part, f"{count / total:.1%}", f"{count / total * cpu_us:.3f}"] for part, count in parts.most_common()]
+    total = profile.places.total()
+    rows = [[part, f"{count / total:.1%}", f"{profile.us(count):.3f}"] for part, count in profile.parts().most_common()]
     functions = [
         [f"{place.module}: {place.function.rpartition('_pyx_f_')[2]}", f"{count / total:.1%}"]
-        for place, count in places.most_common(TOP)
+        for place, count in profile.places.most_common(TOP)
     ]
     return (
-        f"### {name}\n\n{cpu_us:.2f} us per command, {floor_us:.2f} us of the empty server: {cpu_us - floor_us:.2f} us above "
-        f"the floor. {total} samples.\n\n{table(['part', 'share', 'us per command'], rows)}\n\n"
+        f"### {profile.name}\n\n{total} samples.\n\n{table(['part', 'share', 'us per command'], rows)}\n\n"
         f"{table(['function', 'share'], functions)}"
     )
 
@@ -107,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each load, twice (4, if quick 1)")
     options = settled(parser.parse_args(), seconds=(4, 1))
     data = data_of(options.share)
-    sections = []
+    profiles: list[Profile] = []
     with tempfile.TemporaryDirectory() as folder:
         generator = LoadGenerator(compiled("loadgen", Path(folder)), data)
         target = Sampled()
@@ -119,12 +153,15 @@ def main() -> None:
                     floor_us = generator.run(floor, LOADS[name], options.seconds, 1).cpu_us
                     target.start_sampling()
                     cpu_us = generator.run(target, LOADS[name], options.seconds, 1).cpu_us
-                    sections.append(section(name, cpu_us, floor_us, target.places()))
+                    places = target.places()
+                    if not places:
+                        raise RuntimeError(f"{name}: no samples; run it longer")
+                    profiles.append(Profile(name, cpu_us, floor_us, places))
             finally:
                 floor.stop()
         finally:
             target.stop()
-    publish("Profile", "\n\n".join(sections), options.results)
+    publish("Profile", "\n\n".join([summary(profiles), *map(section, profiles)]), options.results)
 
 
 if __name__ == "__main__":

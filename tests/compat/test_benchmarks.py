@@ -80,4 +80,6 @@ def test_steps_of_the_loop_are_seen(tmp_path):
 def test_a_profile_names_the_parts(tmp_path):
     """Shares of the time, by part and by function, and the floor."""
     text = run(tmp_path / "RESULTS.md", "profile_hits.py", "--loads", "get16", "--seconds", "0.5")
-    assert "us above the floor" in text and any(part.startswith("kernel") for part in rows(text, "Profile"))
+    profile = rows(text, "Profile")
+    assert len(profile["get16"]) > 8 and float(profile["get16"][0]) > 0
+    assert any(part.startswith("kernel:") for part in profile)
