@@ -93,7 +93,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 test-sanitizers: .venv-sanitizers/installed
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		PYTHONMALLOC=malloc .venv-sanitizers/bin/python -Pm pytest --import-mode=importlib -s -q -m "not slow" \
-		tests/unit tests/property
+		tests/unit tests/property tests/fuzz
 
 # The container image. BASE_IMAGE=name: another base, any Debian with Python 3.11 or later.
 CONTAINER_ENGINE ?= docker
