@@ -144,3 +144,18 @@ def test_absences_are_not_refreshed_early():
     store.set_fill_cost(0, SECOND_US)
     pass_ticks(store, 19)
     assert probe_string(store, b"k")[1:] == ("negative", None, False)
+
+
+def test_a_slow_origin_does_not_take_rows_off_the_hit_path():
+    """With a window as long as the ttl, hits on a row of several rules stay whole hits, but for the few that ask."""
+    limits = [(3000, 3000, 3000, 20, 0, 0, 0), (300, 300, 300, 20, 0, 0, 0), (300, 300, 300, 20, 0, 1, 0)]
+    store = make_store(limits=[*limits, *limits])
+    store.install(b"user:1", Found({b"a": b"1", b"fast_x": b"3"}), NOW, 0)
+    store.set_fill_cost(0, 400_000)
+    pass_ticks(store, 160)
+    kinds = [probe_row(store, b"user:1", [b"a"])[0] for _ in range(1000)]
+    assert 950 < kinds.count("usable") < 1000 and set(kinds) == {"usable", "mixed"}
+    assert store.early_refreshes == 0
+    pass_ticks(store, 139)
+    assert probe_row(store, b"user:1", [b"fast_x"])[3] is True
+    assert {probe_row(store, b"user:1", [b"a"])[0] for _ in range(100)} == {"usable"}  # it is being refreshed

@@ -28,7 +28,7 @@ def measure(folder: Path, quick: bool) -> Section:
     """One run on a server whose steps are timed, and pairs of runs for the CPU time of hits."""
     healthy_s, broken_s = (5, 8) if quick else (30, 60)
     run = _Run(folder / "timed", healthy_s, broken_s)
-    cpu = cpu_per_hit(folder, BROWNOUT, 1 if quick else 5, 1 if quick else 6)
+    cpu = cpu_per_hit(folder, BROWNOUT, 1 if quick else 5, 1 if quick else 4)
     normal_us, faulty_us = cpu.medians()
     attempts = run.broken_attempts / broken_s / max(run.healthy_attempts / healthy_s, 1e-9)
     over = ", ".join(f"{count} x {name}" for name, count in run.steps["over_limit"].items()) or "none"

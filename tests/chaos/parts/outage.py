@@ -47,7 +47,7 @@ def measure(folder: Path, quick: bool) -> Section:
                 ])  # fmt: skip
     finally:
         sidecar.stop()
-    cpu = cpu_per_hit(folder, "down", 1 if quick else 5, 1 if quick else 6)
+    cpu = cpu_per_hit(folder, "down", 1 if quick else 5, 1 if quick else 4)
     longest = max(steps, key=lambda seen: seen["longest_ms"])
     over: dict[str, int] = {}
     for seen in steps:
