@@ -14,7 +14,7 @@ from libc.string cimport memcpy
 from sidecar.memory._arena cimport MAIN
 from sidecar.memory._index cimport SLOTS, Bucket, frequency_of, slot_value
 from sidecar.memory._items cimport (
-    BUSY, EXPIRES, NEGATIVE_ITEM, ROW, SIDE_ENTRY, WHOLE, RowParts, expiry_of, filled_at_of, item_key, item_size,
+    BUSY, EXPIRES, NEGATIVE_ITEM, ROW, SIDE_ENTRY, UNASKED, WHOLE, RowParts, expiry_of, filled_at_of, item_key, item_size,
     row_parts, side_absent, side_column, side_filled_at, string_parts, value_of, write_varint,
 )
 from sidecar.memory._machine cimport OFFSET_MASK, store32, store64
@@ -115,10 +115,10 @@ cdef class SnapshotWalk:
             self.used += size
 
     cdef int put_item(self, uint64_t value) except -1:
-        """The record of an item; none where nothing could still be served of it."""
+        """The record of an item; none where nothing could still be served of it, or where it is a guess of prefetch."""
         cdef const uint8_t* item = self.store.tier.arena.base + (value & OFFSET_MASK)
         cdef uint32_t flags = frequency_of(value)
-        if is_expired(&self.store.tier, item):
+        if item[0] & UNASKED or is_expired(&self.store.tier, item):
             return 0
         if queue_of(&self.store.tier, value & OFFSET_MASK) == MAIN:
             flags |= IN_MAIN

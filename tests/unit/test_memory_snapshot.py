@@ -118,6 +118,17 @@ def test_what_no_window_could_use_is_left_out():
 
 
 @pytest.mark.parametrize("values", [True, False])
+def test_what_prefetch_guessed_is_left_out_until_somebody_asks(values: bool):
+    """It is not hot, and would come back as if it had been asked for."""
+    store = make_store()
+    for key in (b"asked for", b"guess"):
+        assert store.install(key, Found(b"v"), NOW, 0, speculative=True)
+    assert frames_of(store, values) == []
+    store.lookup_counted(b"asked for")
+    assert [key for frame in frames_of(store, values) for key in keys_of(frame)] == [b"asked for"]
+
+
+@pytest.mark.parametrize("values", [True, False])
 def test_the_hottest_are_written_first(values: bool):
     """A snapshot that is cut off for time, and a replay that is, have what was used most."""
     store = make_store(1 << 20, FOREVER, Rules(FOREVER))
