@@ -28,6 +28,7 @@ SHED_PER_STEP = 50
 # the slowest of its documents is in, so one large call leaves the origin idle at its end: of an origin that can do 400
 # documents a second and is asked for 1,200, 370 were answered with calls as large as the room, 400 with these.
 CALLS_AT_LEAST = 4
+_PRIORITIES = tuple(Priority)  # to go through the enumeration itself takes 1 us
 _MEAN_OF = 8  # batches: how long one takes just now
 
 
@@ -63,6 +64,7 @@ class Batcher:
         self._counters = counters
         self._leave_soon = leave_soon
         self._queue = FlightQueue()
+        counters.read_queue = self._queue.lengths
         self._took_ns = 0.0  # a moving mean
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
@@ -94,19 +96,19 @@ class Batcher:
 
     def is_idle(self) -> bool:
         """Nothing waits to be sent."""
-        return not len(self._queue)
+        return not self._queue.waiting
 
     def has_room_to_spare(self) -> bool:
         """Whether all that waits leaves with the next batch, and there is room for a read on a guess beside it."""
         guard = self._guard
         if guard.overload.is_on or not guard.breaker.is_closed:
             return False
-        return self._limiter.room(Kind.READ, Priority.SPECULATIVE) > len(self._queue)
+        return self._limiter.room(Kind.READ, Priority.SPECULATIVE) > self._queue.waiting
 
     def flush(self) -> None:
         """Send what was gathered, as far as there is room."""
         queue, guard = self._queue, self._guard
-        if not len(queue):
+        if not queue.waiting:
             if guard.overload.is_on:
                 guard.observe_queue(0, self._turn.now_ns())
             return
@@ -116,23 +118,20 @@ class Batcher:
         else:
             if guard.overload.is_on:
                 self._shed(now_ns)
-            while batch := self._gather(now_ns):
+            while queue.waiting and (batch := self._gather(now_ns)):
                 self._send(batch)
-            guard.observe_queue(queue.longest_wait_ns(Priority.DEMAND, now_ns), now_ns)
-        counters = self._counters
-        counters.waiting = len(queue)
-        counters.queues[: len(Priority)] = queue.lengths
+            guard.observe_queue(queue.longest_wait_ns(Priority.DEMAND, now_ns) if queue.waiting else 0, now_ns)
 
     def _gather(self, now_ns: int) -> list[Flight]:
         """A batch as large as there is room for."""
         queue, limiter, max_reads = self._queue, self._limiter, self._reads.max_reads_per_fetch
         newest = self._guard.overload.is_on
         batch: list[Flight] = []
-        for priority in Priority:
+        for priority in _PRIORITIES:
             if not queue.lengths[priority]:
                 continue
             room: float = limiter.room(Kind.READ, priority)
-            if len(queue) > room:
+            if queue.waiting > room:
                 room = min(room, max(1.0, limiter.limit / CALLS_AT_LEAST))
             room = min(room, max_reads)
             while len(batch) < room and (flight := queue.take(priority, newest)) is not None:
@@ -221,14 +220,20 @@ class Batcher:
                 guard.judge_failed(failure.cause, sent_ns, now_ns)
                 counters.request("read", outcome, len(batch))
                 answers = [failure] * len(batch)
+                failures = len(batch)
             else:
-                failed = self._count(answers)
+                failures = self._count(answers)
                 self._took_ns += (took_ns - self._took_ns) / _MEAN_OF
-                self._limiter.release(Kind.READ, len(batch), under_way, failed is None, took_ns, now_ns)
-                guard.judge_answers(failed, sent_ns, now_ns)
-            if len(self._queue):
+                self._limiter.release(Kind.READ, len(batch), under_way, failures < len(batch), took_ns, now_ns)
+                if failures == len(batch):
+                    guard.judge_all_failed(answers[0], sent_ns, now_ns)
+                else:
+                    guard.breaker.succeeded()
+            if self._queue.waiting:
                 self._leave_soon()
-            self._land_or_repeat(batch, answers, now_ns)
+            if failures:
+                batch, answers = self._repeat_some(batch, answers, now_ns)
+            self._land_some(batch, answers, 0)
 
     async def _ask(self, batch: list[Flight]) -> list[OriginAnswer]:
         reads = [Read(flight.key, None if flight.fields is None else tuple(flight.fields)) for flight in batch]
@@ -238,21 +243,23 @@ class Batcher:
             raise ValueError(f"{len(answers)} answers to {len(batch)} reads")
         return answers
 
-    def _count(self, answers: list[OriginAnswer]) -> Failed | None:
-        """Count them; a Failed if all are."""
+    def _count(self, answers: list[OriginAnswer]) -> int:
+        """Count them; how many failed."""
         kinds = [type(answer) for answer in answers]
         for kind, outcome in ((Found, "found"), (Absent, "absent"), (Failed, "failed")):
             if number := kinds.count(kind):
                 self._counters.request("read", outcome, number)
-        first = answers[0]
-        return first if isinstance(first, Failed) and kinds.count(Failed) == len(kinds) else None
+        return number  # of Failed, the last
 
-    def _land_or_repeat(self, batch: list[Flight], answers: list[OriginAnswer], now_ns: int) -> None:
+    def _repeat_some(
+        self, batch: list[Flight], answers: list[OriginAnswer], now_ns: int
+    ) -> tuple[list[Flight], list[OriginAnswer]]:
+        """Have some of the failed ask again; those that are left."""
         again = self._to_repeat(batch, answers, now_ns)
         if again:
             left = [pair for pair in zip(batch, answers, strict=True) if pair[0] not in again]
-            batch, answers = [flight for flight, _ in left], [answer for _, answer in left]
-        self._land_some(batch, answers, 0)
+            return [flight for flight, _ in left], [answer for _, answer in left]
+        return batch, answers
 
     def _to_repeat(self, batch: list[Flight], answers: list[OriginAnswer], now_ns: int) -> dict[Flight, Failed]:
         """Those that ask again, after a pause: somebody waits, there is time, and the budget pays for it."""

@@ -12,17 +12,16 @@ class FlightQueue:
     A flight that became more urgent stands in a second line; where it stood before it is passed over.
 
     Attributes:
-        lengths: flights that wait, by priority.
+        waiting: flights that wait.
+        lengths: the same by priority.
     """
 
-    __slots__ = ("_lines", "lengths")
+    __slots__ = ("_lines", "lengths", "waiting")
 
     def __init__(self) -> None:
         self._lines: tuple[deque[Flight], ...] = tuple(deque() for _ in Priority)
         self.lengths = [0] * len(Priority)
-
-    def __len__(self) -> int:
-        return sum(self.lengths)
+        self.waiting = 0
 
     def add(self, flight: Flight, now_ns: int) -> None:
         """``flight`` waits from now on."""
@@ -30,6 +29,7 @@ class FlightQueue:
         flight.gathered_ns = now_ns
         self._lines[flight.priority].append(flight)
         self.lengths[flight.priority] += 1
+        self.waiting += 1
 
     def promote(self, flight: Flight, priority: Priority) -> None:
         """``flight`` became more urgent."""
@@ -47,6 +47,7 @@ class FlightQueue:
             if flight.queued and flight.priority == priority:
                 flight.queued = False
                 self.lengths[priority] -= 1
+                self.waiting -= 1
                 return flight
         return None
 

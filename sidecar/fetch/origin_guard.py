@@ -7,7 +7,7 @@ from random import Random
 from sidecar.clock import Clock
 from sidecar.logs import logger
 from sidecar.metrics.miss_path import MissPathCounters
-from sidecar.origins.base import Cause, Failed
+from sidecar.origins.base import Cause, Failed, OriginAnswer
 from sidecar.resilience.breaker import Breaker, BreakerState
 from sidecar.resilience.hedging import Hedging
 from sidecar.resilience.limiter import AdaptiveLimiter, Limiter
@@ -100,10 +100,10 @@ class OriginGuard:
         """A call was not answered."""
         self.breaker.failed(cause, sent_ns, now_ns)
 
-    def judge_answers(self, failed: Failed | None, sent_ns: int, now_ns: int) -> None:
-        """A call was answered. ``failed``: of its documents none could be read, one of them for this reason."""
-        if failed is not None and failed.cause in NO_ANSWER:
-            self.breaker.failed(failed.cause, sent_ns, now_ns)
+    def judge_all_failed(self, answer: OriginAnswer, sent_ns: int, now_ns: int) -> None:
+        """A call was answered, and none of its documents could be read; ``answer``: to one of them."""
+        if isinstance(answer, Failed) and answer.cause in NO_ANSWER:
+            self.breaker.failed(answer.cause, sent_ns, now_ns)
         else:
             self.breaker.succeeded()
 

@@ -6,7 +6,7 @@ is: somebody else may have written since.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from sidecar.clock import Clock
 from sidecar.fetch.origin_guard import RETRYABLE, OriginGuard
@@ -55,30 +55,38 @@ class WriteCalls:
         self._counters = counters
         self._send_again = send_again
 
-    async def apply(self, writes: Sequence[Write], deadlines: Sequence[Deadline], under_way: int) -> list[WriteAnswer]:
+    def first(self, writes: Sequence[Write], deadline: Deadline, under_way: int) -> Awaitable[list[WriteAnswer]]:
         """How each write ended. Raises nothing of the origin's.
 
         Args:
+            deadline: the latest of theirs.
             under_way: what the limiter said when room was taken.
         """
-        self._guard.retries.deposit(len(writes), self._clock.now_ns())
+        sent_ns = self._clock.now_ns()
+        self._guard.retries.deposit(len(writes), sent_ns)
+        return self._attempt(writes, deadline, sent_ns, under_way)
+
+    async def again(self, writes: Sequence[Write], deadline: Deadline, answers: list[WriteAnswer]) -> list[WriteAnswer]:
+        """Send again what was not sent, as often as may be; how each write ended.
+
+        Args:
+            deadline: the earliest of theirs.
+            answers: how the first attempt ended.
+        """
         attempts = 1
-        while True:
-            sent_ns = self._clock.now_ns()
-            answers = await self._attempt(writes, max(deadlines), sent_ns, under_way)
-            if answers[0].__class__ is not Refused:
-                return answers
-            pause_ns = self._pause_ns(answers, min(deadlines), attempts)
-            if pause_ns is None:
-                return answers
+        while (pause_ns := self._pause_ns(answers, deadline, attempts)) is not None:
             await asyncio.sleep(pause_ns / 1e9)
             if not self._guard.breaker.is_closed:
-                return answers
+                break
             attempts += 1
             self._counters.retries["write"] += len(writes)
             for write in writes:
                 self._send_again(write.key)
             under_way = self._limiter.acquire(Kind.WRITE, len(writes))
+            answers = await self._attempt(writes, deadline, self._clock.now_ns(), under_way)
+            if answers[0].__class__ is not Refused:
+                break
+        return answers
 
     async def _attempt(
         self, writes: Sequence[Write], deadline: Deadline, sent_ns: int, under_way: int
@@ -102,7 +110,7 @@ class WriteCalls:
             took_ns = now_ns - sent_ns
             self._counters.in_flight -= 1
             self._counters.batch("write", took_ns / 1e9)
-            cause = _no_answer(answers)
+            cause = None if answers[0].__class__ is Applied else _no_answer(answers)
             self._limiter.release(Kind.WRITE, documents, under_way, cause is None, took_ns, now_ns)
             self._count(answers)
             if cause is None:

@@ -108,6 +108,7 @@ class Writes:
         self._write_ended = write_ended
         self._max_waiting = max_waiting
         self._queue: deque[_Submitted] = deque()
+        counters.write_queue = self._queue
         self._in_the_air: dict[bytes, list[_Submitted]] = {}  # key -> the batch that holds it
         self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order, if any
         self._waiting = 0  # submitted and not sent
@@ -182,9 +183,9 @@ class Writes:
         queue = self._queue
         if queue and not self._breaker.is_closed:
             self._flush_while_down()
-        while queue and (room := self._limiter.room(Kind.WRITE, Priority.DEMAND)) and self._breaker.is_closed:
+            return
+        while queue and (room := self._limiter.room(Kind.WRITE, Priority.DEMAND)):
             self._send(self._take_batch(min(room, MAX_WRITES_PER_BATCH)))
-        self._counters.queues[-1] = len(queue)
 
     def _send(self, batch: list[_Submitted]) -> None:
         if batch:
@@ -233,9 +234,10 @@ class Writes:
         sent_ns = self._clock.now_ns()
         answers: list[WriteAnswer] = [UNKNOWN] * len(batch)  # also if we are cancelled: the process ends
         try:
-            answers = await self._calls.apply(
-                [submitted.write for submitted in batch], [submitted.deadline for submitted in batch], under_way
-            )
+            writes = [submitted.write for submitted in batch]
+            answers = await self._calls.first(writes, max(submitted.deadline for submitted in batch), under_way)
+            if answers[0].__class__ is Refused:
+                answers = await self._calls.again(writes, min(submitted.deadline for submitted in batch), answers)
         finally:
             self._settle(batch, answers, floor_tick(sent_ns))
 

@@ -118,7 +118,8 @@ class Collector:
         family.add_metric((self._sources.misses.origin,), guard.limiter.in_use if guard else 0)
 
     def _origin_queue_length(self, family: FamilyText) -> None:
-        for priority, length in zip(QUEUES, self._sources.misses.queues, strict=True):
+        misses = self._sources.misses
+        for priority, length in zip(QUEUES, (*misses.read_queue, len(misses.write_queue)), strict=True):
             family.add_metric((self._sources.misses.origin, priority), length)
 
     def _shed_total(self, family: FamilyText) -> None:

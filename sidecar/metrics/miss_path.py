@@ -3,6 +3,7 @@
 Plain integers in dicts whose labels come from the closed sets below; the scrape reads them.
 """
 
+from collections.abc import Sequence, Sized
 from typing import Protocol
 
 from sidecar.metrics.histogram import Histogram
@@ -50,9 +51,9 @@ class MissPathCounters:
         origin: the origin's name, the label of all of these.
         prefetched: (feature set, outcome) -> documents fetched before they were asked for.
         joined: misses that waited for a read already under way.
-        waiting: reads that wait for a place at the origin.
         in_flight: batches that the origin is working on now.
-        queues: what waits, by priority (QUEUES).
+        read_queue: rows that wait for a place at the origin, by priority; set by the batcher.
+        write_queue: writes that wait; set by their owner.
         shed: reason -> requests given up before the origin was asked.
         without_origin: (answer, why) -> answers given though the origin could not answer.
         retries: operation -> documents asked for again.
@@ -74,12 +75,12 @@ class MissPathCounters:
         "origin",
         "overloads",
         "prefetched",
-        "queues",
+        "read_queue",
         "requests",
         "retries",
         "shed",
-        "waiting",
         "without_origin",
+        "write_queue",
     )
 
     def __init__(self, origin: str) -> None:
@@ -90,9 +91,9 @@ class MissPathCounters:
         self.fills_dropped = dict.fromkeys(DROP_REASONS, 0)
         self.prefetched: dict[tuple[str, str], int] = {}
         self.joined = 0
-        self.waiting = 0
         self.in_flight = 0
-        self.queues = [0] * len(QUEUES)
+        self.read_queue: Sequence[int] = (0,) * (len(QUEUES) - 1)
+        self.write_queue: Sized = ()
         self.shed = dict.fromkeys(SHED_REASONS, 0)
         self.without_origin = {(answer, why): 0 for answer in ANSWERS_WITHOUT_ORIGIN for why in WHY}
         self.retries = {"read": 0, "write": 0}
@@ -100,6 +101,11 @@ class MissPathCounters:
         self.breaker_changes = dict.fromkeys((state.name.lower() for state in BreakerState), 0)
         self.overloads = 0
         self.guard: ControlLoops | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for a place at the origin."""
+        return sum(self.read_queue)
 
     def batch(self, operation: str, seconds: float) -> None:
         """One call of the origin's interface ended after ``seconds``."""

@@ -8,8 +8,8 @@ of the latency without load to the latency now, and grows by the square root of 
 is 1), with these differences, each for a reason:
 
 - Without load is the least latency of the last windows, not a long mean: a mean learns an overload that lasts. So that
-  the least itself is not learned under load, a limit that was in use is halved at the turn of a window, and is back
-  within a few round trips (BBR's ProbeRTT: Cardwell et al., ACM Queue 2016).
+  the least itself is not learned under load, a limit that was in use gives way at the turn of a window to one document
+  that goes alone, and begins again at its half (BBR's ProbeRTT: Cardwell et al., ACM Queue 2016).
 - A latency that is a small part of the deadline is never congestion. A big call takes longer than a small one, on
   SQLite in proportion, and the slowest of 500 answers is late by nature: no reason to cut calls into small ones.
 - A step is weighted by the documents of the call over the limit: one full step a round trip, of however many calls.
@@ -59,6 +59,7 @@ CALLS = 64  # of each kind at once: beyond, gathering costs less than more calls
 UNPROVEN = 100  # a limit that is not used is not cut below this: how bad more would be is not known
 SHARES = (1.0, 0.5, 0.25)  # by priority: revalidation takes at most half the limit, speculation only beside few others
 WINDOW_NS = 15_000_000_000
+FIRST_WINDOW_NS = 1_000_000_000  # one that starts under load learns soon what no load is
 HARMLESS_NS = (10_000_000, 100_000_000)  # by kind: a 25th and a 20th of the default deadlines
 TOLERANCE = 3.0  # the least of many is often half of the usual, and a commit that has begun is waited for
 STEP = 0.5  # of the way per round trip
@@ -80,7 +81,7 @@ class _Baseline:
 class AdaptiveLimiter:
     """See the module. Its state is a handful of numbers; each method is O(1)."""
 
-    __slots__ = ("_baselines", "_calls", "_was_used", "_window_ends_ns", "in_use", "limit")
+    __slots__ = ("_baselines", "_calls", "_resume", "_was_used", "_window_ends_ns", "in_use", "limit")
 
     def __init__(self, limit: int = FIRST) -> None:
         self.limit = float(limit)
@@ -89,18 +90,18 @@ class AdaptiveLimiter:
         self._baselines = tuple(_Baseline() for _ in Kind)
         self._window_ends_ns = 0
         self._was_used = False
+        self._resume = 0.0  # what the limit was before the probe that is under way; 0: none is
 
     def room(self, kind: Kind, priority: Priority) -> int:
         """See ``Limiter``. A kind that has nothing under way may always send one: neither starves the other."""
         calls = self._calls[kind]
         if calls >= CALLS:
             return 0
-        if priority is Priority.SPECULATIVE:
-            return max(0, int(self.limit * SHARES[priority]) - self.in_use)
-        free = max(1, int(self.limit * SHARES[priority])) - self.in_use
-        if free > 0:
-            return free
-        return 1 if priority is Priority.DEMAND and not calls else 0
+        if priority is Priority.DEMAND:
+            free = int(self.limit) - self.in_use
+            return free if free > 0 else not calls
+        least = 1 if priority is Priority.REVALIDATION else 0
+        return max(0, max(least, int(self.limit * SHARES[priority])) - self.in_use)
 
     def acquire(self, kind: Kind, documents: int) -> int:
         self.in_use = in_use = self.in_use + documents
@@ -110,14 +111,18 @@ class AdaptiveLimiter:
     def release(self, kind: Kind, documents: int, under_way: int, answered: bool, took_ns: int, now_ns: int) -> None:
         self.in_use -= documents
         self._calls[kind] -= 1
+        if self._resume and under_way > 1:
+            return  # sent before the probe
         harmless = HARMLESS_NS[kind]
-        if not answered:
-            if took_ns < harmless:
-                return  # refused at once: that says nothing of load, and is the breaker's business
-        else:
+        if answered:
             baseline = self._baselines[kind]
             if took_ns < baseline.now_ns:
                 baseline.now_ns = took_ns
+        if self._resume:
+            self.limit, self._resume = max(1.0, self._resume / 2), 0.0
+            return
+        if not answered and took_ns < harmless:
+            return  # refused at once: that says nothing of load, and is the breaker's business
         if now_ns >= self._window_ends_ns:
             self._turn_window(now_ns)
         is_used = 2 * under_way >= self.limit
@@ -146,9 +151,9 @@ class AdaptiveLimiter:
             self.limit = max(1.0, self.limit * (1.0 - STEP * weight * (1.0 - gradient)))
 
     def _turn_window(self, now_ns: int) -> None:
-        self._window_ends_ns = now_ns + WINDOW_NS
+        self._window_ends_ns = now_ns + (WINDOW_NS if self._window_ends_ns else FIRST_WINDOW_NS)
         for baseline in self._baselines:
             baseline.turn()
         if self._was_used:
             self._was_used = False
-            self.limit = max(1.0, self.limit / 2)
+            self._resume, self.limit = self.limit, 1.0
