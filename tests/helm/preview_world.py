@@ -1,4 +1,4 @@
-"""What the dashboard is drawn of: two sidecars of one SQLite file under load with some misfortune, and an injector."""
+"""What the dashboard is drawn of: two sidecars of one SQLite file under load, some misfortune, and an injector."""
 
 import json
 import random
@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
+from chaos.faulty_sidecar import FaultySidecar
 from servers.free_port import free_port
-from servers.sidecar_process import SidecarProcess
 
+from sidecar.address import TcpAddress
 from sidecar.injector.certificates import make_authority, make_serving, utc_now
+from sidecar.injector.waiting import wait_until_ready
 
 POLICY = """\
 version: 1
@@ -22,6 +25,7 @@ feature_views:
   - {name: user_profile, keys: "user:{user_id}", ttl: TTL, stale_while_revalidate: 2s}
   - {name: item_stats, keys: "item:{item_id}", ttl: 1s, stale_while_revalidate: 1s}
 """
+START_S = 30.0
 PODS = ("ranker-6d5f-a", "ranker-6d5f-b")
 
 
@@ -30,13 +34,13 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self._random = random.Random(7)
-        self._sidecars: list[SidecarProcess] = []
+        self._sidecars: list[FaultySidecar] = []
         for pod in PODS:
             (folder / pod).mkdir()
             policy = POLICY.replace("TTL", "3s")
             origin = f"sqlite:///{folder}/features.db"
             flags = ("--max-memory", "4MiB")
-            self._sidecars.append(SidecarProcess(folder / pod, *flags, origin=origin, policy=policy))
+            self._sidecars.append(FaultySidecar(folder / pod, *flags, origin=origin, policy=policy))
         self._clients = [redis.Redis(port=sidecar.port) for sidecar in self._sidecars]
         self._start_injector(folder)
 
@@ -48,6 +52,9 @@ class World:
         command = [sys.executable, "-m", "sidecar.cli", "injector", "--tls-directory", str(folder)]
         command += ["--listen", f"127.0.0.1:{self._review_port}", "--admin", f"127.0.0.1:{self._injector_port}"]
         self._injector = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        if problem := wait_until_ready(TcpAddress("127.0.0.1", self._injector_port), START_S):
+            self.stop()
+            raise RuntimeError(problem)
 
     def targets(self) -> dict[int, dict[str, str]]:
         """Ports to scrape, with the labels that Kubernetes would give."""
@@ -55,18 +62,28 @@ class World:
         return {**pods, self._injector_port: {"namespace": "platform", "pod": "injector-a"}}
 
     def live(self, seconds: int) -> None:
-        """Load at some hundred commands a second; the policy changes at half the time, once well and once badly."""
+        """Load at some hundred commands a second. The origin gets slow, then goes down, and is mended; later the policy
+        changes, once well and once badly.
+        """
+        good = POLICY.replace("TTL", "6s")
+        changes: list[tuple[float, Callable[[FaultySidecar], object]]] = [
+            (0.25, lambda sidecar: sidecar.faults("latency=100ms jitter=100ms errors=5%")),
+            (0.35, lambda sidecar: sidecar.faults("down")),
+            (0.45, lambda sidecar: sidecar.faults()),
+            (0.6, lambda sidecar: sidecar.policy_path.write_text(good)),
+            (0.7, lambda sidecar: sidecar.policy_path.write_text("version: 2")),
+            (0.75, lambda sidecar: sidecar.policy_path.write_text(good)),
+        ]
         begin, turn = time.monotonic(), 0
-        changes = [(0.5, POLICY.replace("TTL", "6s")), (0.7, "version: 2"), (0.75, POLICY.replace("TTL", "6s"))]
         while (passed := time.monotonic() - begin) < seconds:
             turn += 1
             self._read_and_write()
             if turn % 50 == 0:
                 self._review(asks=turn % 100 == 0)
             if changes and passed > changes[0][0] * seconds:
+                _, change = changes.pop(0)
                 for sidecar in self._sidecars:
-                    sidecar.policy_path.write_text(changes[0][1])
-                changes.pop(0)
+                    change(sidecar)
             time.sleep(0.01)
 
     def _read_and_write(self) -> None:
@@ -79,7 +96,7 @@ class World:
             user = self._random.randrange(5000)
             pipeline.hset(f"user:{user}", mapping={"tier": "x" * 700, "ctr_7d": self._random.random()})
             pipeline.hset(f"item:{user % 50}", "price", user)
-            pipeline.execute()
+            pipeline.execute(raise_on_error=False)
 
     def _review(self, *, asks: bool) -> None:
         spec = {"hostNetwork": self._random.random() < 0.3, "containers": [{"name": "model", "image": "m"}]}
