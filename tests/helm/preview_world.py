@@ -21,6 +21,7 @@ from sidecar.injector.waiting import wait_until_ready
 POLICY = """\
 version: 1
 defaults: {ttl: 2s, stale_while_revalidate: 1s, stale_if_error: 1m}
+snapshot: {every: 10s}
 feature_views:
   - {name: user_profile, keys: "user:{user_id}", ttl: TTL, stale_while_revalidate: 2s}
   - {name: item_stats, keys: "item:{item_id}", ttl: 1s, stale_while_revalidate: 1s}
@@ -39,7 +40,7 @@ class World:
             (folder / pod).mkdir()
             policy = POLICY.replace("TTL", "3s")
             origin = f"sqlite:///{folder}/features.db"
-            flags = ("--max-memory", "4MiB")
+            flags = ("--max-memory", "4MiB", "--snapshot", f"{folder}/{pod}/snapshot")
             self._sidecars.append(FaultySidecar(folder / pod, *flags, origin=origin, policy=policy))
         self._clients = [redis.Redis(port=sidecar.port) for sidecar in self._sidecars]
         self._start_injector(folder)
