@@ -150,6 +150,7 @@ def _strange_values() -> dict[str, tuple[Any, str]]:
         "five hundred unknown": (pod(unknown), "injected"),
         "deep": (pod(affinity=deep), "injected"),
         "many containers": (pod({"env": "unix"}, containers=many), "injected"),
+        "too many containers": (pod(containers=[{"name": f"c{n}", "image": "i"} for n in range(1001)]), "refused"),
         "unicode": (_with({"example.com/ünï": "日本 \u202e\u0000\ud7ff"}), "injected"),
         "control characters in a value": (pod({"log-level": "a\r\nSet-Cookie: x\x00"}), "injected"),
         "control characters in a name": (_with({PREFIX + "a\r\nb": "x"}), "injected"),

@@ -105,7 +105,7 @@ def _request(review: object) -> dict[str, Any]:
 
 def _judge(request: dict[str, Any], uid: str, rules: AdmissionRules, by_default: bool) -> Verdict:
     pod = request.get("object")
-    if not _is_pod_creation(request) or not isinstance(pod, dict) or request.get("namespace") in rules.excluded:
+    if not _is_pod_creation(request) or not isinstance(pod, dict) or str(request.get("namespace")) in rules.excluded:
         return Verdict(_response(uid, []), "not_asked", request=request)
     if not wants_injection(pod, by_default=by_default):
         return Verdict(_response(uid, []), "not_asked", request=request)

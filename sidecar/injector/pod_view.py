@@ -5,6 +5,7 @@ from typing import Any
 from sidecar.injector.errors import NotInjected
 
 _SHOWN = 60
+MOST_CONTAINERS = 1000  # no node runs so many; a hundred thousand would keep the webhook busy for a second
 
 
 def mapping_at(parent: dict[str, Any], name: str, path: str = "") -> dict[str, Any]:
@@ -45,6 +46,8 @@ def containers_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
     if not containers:
         raise NotInjected("malformed_pod", "spec.containers: found none, expected at least one")
     both = [*objects_at(spec, "initContainers", "spec"), *containers]
+    if len(both) > MOST_CONTAINERS:
+        raise NotInjected("malformed_pod", f"spec.containers: found {len(both)}, expected at most {MOST_CONTAINERS}")
     for container in both:
         if not isinstance(container.get("name"), str):
             raise NotInjected("malformed_pod", "spec.containers: found one without a name")

@@ -4,11 +4,13 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
+from itertools import islice
 from typing import Any, Literal, NamedTuple, Self
 
 from sidecar.injector.annotations import BY_NAME, INJECT, OPTIONS, OWN_ANNOTATIONS, PREFIX, parse_value
 from sidecar.injector.quantity import Quantity
 
+_MOST_UNKNOWN = 8  # a reply has room for a few warnings, and the search for the nearest name takes 1 ms each
 ProblemKind = Literal["unknown", "malformed", "operator_only"]
 
 
@@ -106,22 +108,28 @@ class SidecarSettings:
         """These settings, overlaid by a pod's annotations, and what of those is not followed."""
         values: dict[str, Any] = {}
         problems = []
-        for name, text in annotations.items():
-            if not name.startswith(PREFIX) or name == INJECT or name in OWN_ANNOTATIONS:
+        for option in OPTIONS:
+            if option.annotation not in annotations:
                 continue
-            option = BY_NAME.get(name.removeprefix(PREFIX))
-            if option is None:
-                hint = _did_you_mean(name.removeprefix(PREFIX))
-                problems.append(Problem("unknown", False, f"{name[:100]}: is not an annotation of ours{hint}"))
-            elif option.operator_only:
-                text = f"{name}: is set by the operator of the injector only"
+            if option.operator_only:
+                text = f"{option.annotation}: is set by the operator of the injector only"
                 problems.append(Problem("operator_only", False, text))
-            else:
-                try:
-                    values[option.attribute] = parse_value(option, text)
-                except ValueError as exc:
-                    problems.append(Problem("malformed", option.decides_data, f"{name}: {exc}"))
-        return replace(self, **values), problems
+                continue
+            try:
+                values[option.attribute] = parse_value(option, annotations[option.annotation])
+            except ValueError as exc:
+                problems.append(Problem("malformed", option.decides_data, f"{option.annotation}: {exc}"))
+        return replace(self, **values), problems + _unknown(annotations)
+
+
+def _unknown(annotations: Mapping[str, object]) -> list[Problem]:
+    """Annotations with our prefix that the table does not have: the first of them, for there may be very many."""
+    names = (name for name in annotations if name.startswith(PREFIX) and name != INJECT and name not in OWN_ANNOTATIONS)
+    unknown = (name for name in names if name.removeprefix(PREFIX) not in BY_NAME)
+    return [
+        Problem("unknown", False, f"{name[:100]}: is not an annotation of ours{_did_you_mean(name)}")
+        for name in islice(unknown, _MOST_UNKNOWN)
+    ]
 
 
 def setting_names() -> tuple[str, ...]:
@@ -130,5 +138,5 @@ def setting_names() -> tuple[str, ...]:
 
 
 def _did_you_mean(name: str) -> str:
-    near = difflib.get_close_matches(name[:100], BY_NAME, n=1)
+    near = difflib.get_close_matches(name.removeprefix(PREFIX)[:100], BY_NAME, n=1)
     return f" (did you mean {near[0]}?)" if near else ""

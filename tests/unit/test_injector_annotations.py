@@ -119,6 +119,14 @@ def test_an_unknown_annotation_is_told_with_the_nearest_name():
     assert "did you mean max-memory?" in problems[0].text
 
 
+def test_of_very_many_unknown_annotations_the_first_are_told():
+    """The search for near names is bounded; an annotation that refuses is found among them all the same."""
+    annotations = {PREFIX + f"max-memory{number}": "1" for number in range(10_000)}
+    _, problems = DEFAULTS.with_annotations({**annotations, PREFIX + "policy": "/etc"})
+    assert [problem.kind for problem in problems] == ["malformed", *["unknown"] * 8]
+    assert problems[0].refuses
+
+
 def test_foreign_annotations_and_our_marks_are_no_problem():
     """Only our prefix is looked at, and not what we set ourselves."""
     annotations = {"prometheus.io/port": "x", INJECT: "true", STATUS: "injected", "feature-sidecar": "y"}
