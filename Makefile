@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .PHONY: run sample test check fuzz test-sanitizers docs clean machine
 .PHONY: image test-image test-alerts dashboard-preview
-.PHONY: chaos bench bench-memory bench-eviction bench-tails bench-profile bench-misses bench-warm-start bench-all bench-envoy
+.PHONY: chaos bench bench-memory bench-eviction bench-tails bench-profile bench-misses bench-prefetch bench-warm-start bench-all bench-envoy
 
 # A Python of 3.11 or later; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -73,6 +73,9 @@ bench-profile: .venv-bench/installed
 bench-misses: .venv-bench/installed
 	$(BENCH)/misses.py $(OPTIONS)
 
+bench-prefetch: .venv-bench/installed
+	$(BENCH)/prefetch.py $(OPTIONS)
+
 bench-warm-start: .venv-bench/installed
 	$(BENCH)/warm_start.py $(OPTIONS)
 
@@ -81,7 +84,7 @@ bench-warm-start: .venv-bench/installed
 chaos: .venv-bench/installed
 	.venv-bench/bin/python -I tests/chaos/report.py $(OPTIONS)
 
-bench-all: bench bench-memory bench-eviction bench-tails bench-profile bench-misses bench-warm-start
+bench-all: bench bench-memory bench-eviction bench-tails bench-profile bench-misses bench-prefetch bench-warm-start
 
 # Envoy for the comparison, in an environment of its own.
 bench-envoy:

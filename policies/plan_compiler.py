@@ -11,7 +11,7 @@ from policies.key_pattern import KeyPattern
 from policies.key_template import FeastTemplate, PatternTemplate
 from policies.model import FeatureSet, FeatureView, SetMember
 from policies.numbers import StableNumbers
-from policies.prefetch_plan import Member, PrefetchPlan, SetPlan, rules_of
+from policies.prefetch_plan import Member, PrefetchPlan, SetPlan, Watch, merge_watch, rules_of
 from policies.rules import DEFAULT_RULE, RuleName, feast_groups, hash_rule
 
 if TYPE_CHECKING:
@@ -26,18 +26,19 @@ def compile_plan(policy: Policy, numbers: StableNumbers[RuleName], rules: Mappin
     sets = [one for one in sets if one.does_something]
     languages = _languages(policy.views, numbers)
     ttls = _shortest_ttls(rules)
-    watch: dict[int, tuple[int, int]] = {}
+    watches = {}
     for one in sets:
         own_rules = [rules_of(member, languages, numbers[DEFAULT_RULE]) for member in one.members]
         own_ttls = [min((ttls.get(rule, 0) for rule in found), default=0) for found in own_rules]
+        watch: Watch = {}
         for place, found in enumerate(own_rules):
             bits = one.watch_bits(place)
             made = [*one.from_one[place], *(target for target, sources in one.joins.items() if place in sources)]
             ttl = min((own_ttls[target] for target in made if own_ttls[target]), default=0)
-            for rule in found if bits else ():
-                before = watch.get(rule, (0, ttl))
-                watch[rule] = (before[0] | bits, min(before[1], ttl) or max(before[1], ttl))
-    return PrefetchPlan(sets, watch)
+            if bits:
+                merge_watch(watch, {rule: (bits, ttl) for rule in found})
+        watches[one.name] = watch
+    return PrefetchPlan(sets, watches)
 
 
 class Templates:

@@ -5,7 +5,7 @@ companion of that key; one that needs more ids than any single key binds is a co
 request (``{user_id}`` of one, ``{item_id}`` of another): these are joined as relations are, by the ids they share.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from policies.byte_pattern import Step, overlaps
@@ -13,6 +13,16 @@ from policies.key_template import KeyTemplate
 
 MOST_COMPANIONS = 1000  # of one request: as many documents as a batch takes
 ALONE, JOINT = 1, 2  # as sidecar.prefetch._touches.Watch
+
+
+Watch = dict[int, tuple[int, int]]  # rule -> (bits, the shortest ttl among what its keys make, in ticks; 0: unknown)
+
+
+def merge_watch(into: Watch, more: Mapping[int, tuple[int, int]]) -> None:
+    """Watch for both."""
+    for rule, (bits, ttl) in more.items():
+        before = into.get(rule, (0, ttl))
+        into[rule] = (before[0] | bits, min(before[1], ttl) or max(before[1], ttl))
 
 
 class Member(NamedTuple):
@@ -104,12 +114,12 @@ class PrefetchPlan:
 
     Args:
         sets: those that do something.
-        watch: {rule: (Watch bits, the shortest ttl among what its keys make, in ticks)}.
+        watches: by the sets' names.
     """
 
-    def __init__(self, sets: Sequence[SetPlan], watch: Mapping[int, tuple[int, int]]) -> None:
+    def __init__(self, sets: Sequence[SetPlan], watches: Mapping[str, Watch]) -> None:
         self.sets = tuple(sets)
-        self.watch = watch
+        self._watches = watches
         members = [
             (-member.literal_bytes, number, place, member.template)
             for number, one in enumerate(self.sets)
@@ -119,6 +129,14 @@ class PrefetchPlan:
         for _, number, place, template in sorted(members, key=lambda member: member[0]):
             self._by_prefix.setdefault(template.prefix, []).append((number, place, template))
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+
+    def watch_without(self, off: Container[str] = ()) -> Watch:
+        """The rules whose keys are to be watched, for all sets but those named."""
+        watch: Watch = {}
+        for name, one in self._watches.items():
+            if name not in off:
+                merge_watch(watch, one)
+        return watch
 
     def find(self, key: bytes) -> dict[int, Touched]:
         """By set, the member that a key is of: where it is of several, the one with most literal bytes."""

@@ -118,7 +118,7 @@ FEATURE_SETTINGS = (Setting("dtype", DTYPE, None, "Type of the value in the docu
 SECTIONS = {
     "prefetch": (
         Setting("learn", BOOL, True, "Learn which keys are asked for together."),
-        Setting("budget", PERCENTAGE, 0.1, "Documents fetched on a guess and not asked for, as a share of documents read."),
+        Setting("budget", PERCENTAGE, 0.1, "Documents fetched on a guess and not asked for, as a share of those read."),
         Setting("min_precision", PERCENTAGE, 0.5, "Share of guesses that must prove right."),
         Setting("window", WINDOW, 100, "Reads this close together count as one request."),
     ),

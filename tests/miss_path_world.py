@@ -1,7 +1,7 @@
 """The real miss path on virtual time, over the native store and a scripted origin."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from virtual_loop import VirtualLoop
@@ -34,6 +34,7 @@ class ScriptedOrigin(Origin):
     Attributes:
         reads, writes: the calls made, each a list of Read or Write.
         delay_s: how long a call takes; None: until ``answer_next`` is called.
+        seconds_for: how long a call of so many documents takes, in place of ``delay_s``.
         broken: raised by each call instead of an answer.
         failing_keys: documents that cannot be read.
         reads_early: a read sees the origin as it is when it is asked, not when it is answered.
@@ -47,6 +48,7 @@ class ScriptedOrigin(Origin):
         self.writes: list[list[Write]] = []
         self.deadlines: list[Deadline] = []
         self.delay_s: float | None = 0.001
+        self.seconds_for: Callable[[int], float] | None = None
         self.broken: Exception | None = None
         self.failing_keys: set[bytes] = set()
         self.reads_early = False
@@ -62,9 +64,9 @@ class ScriptedOrigin(Origin):
         self.deadlines.append(deadline)
         if self.reads_early:
             answers = await self.inner.fetch_many(reads, deadline)
-            await self._pass_time()
+            await self._pass_time(len(reads))
             return answers
-        await self._pass_time()
+        await self._pass_time(len(reads))
         answers = await self.inner.fetch_many(reads, deadline)
         failed = Failed(Cause.BUSY)
         return [
@@ -73,7 +75,7 @@ class ScriptedOrigin(Origin):
 
     async def write_many(self, writes: Sequence[Write], deadline: Deadline) -> list[WriteAnswer]:
         self.writes.append(list(writes))
-        await self._pass_time()
+        await self._pass_time(len(writes))
         return await self.inner.write_many(writes, deadline)
 
     async def expiries(self, key: bytes, fields: tuple[bytes, ...], deadline: Deadline) -> Any:
@@ -82,13 +84,14 @@ class ScriptedOrigin(Origin):
     async def scan(self, position: bytes | None, match: bytes | None, count: int, deadline: Deadline) -> Any:
         return await self.inner.scan(position, match, count, deadline)
 
-    async def _pass_time(self) -> None:
+    async def _pass_time(self, documents: int) -> None:
         broken = self.broken
         done = self._loop.create_future()
         if self.delay_s is None:
             self._held.append(done)
         else:
-            self._loop.call_later(self.delay_s, done.set_result, None)
+            seconds = self.seconds_for(documents) if self.seconds_for else self.delay_s
+            self._loop.call_later(seconds, done.set_result, None)
         await done
         if broken is not None:
             raise broken

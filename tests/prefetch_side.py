@@ -20,7 +20,7 @@ class Side(World):
 
     def request(self, *keys: bytes, connection: int = 1) -> list[Any]:
         """One turn of one connection: hits as the hot path notes them, misses as the dispatcher does."""
-        self.touches.begin(connection, ceil_tick(self.clock.now_ns()))
+        self.touches.begin(connection, self.now_tick())
         answers = []
         for key in keys:
             answer = self.memory(key)
@@ -33,6 +33,10 @@ class Side(World):
         self.touches.end()
         self.prefetcher.take()
         return answers
+
+    def now_tick(self) -> int:
+        """The time as the poller reads it for a turn."""
+        return ceil_tick(self.clock.now_ns())
 
     def state(self) -> SetState:
         return self.prefetcher.states[0]

@@ -22,7 +22,9 @@ cdef extern from *:
 
 cdef enum:
     RECENT = 16384                   # 64 KiB: half of a second-level cache's share at most
-    MOST_ALLOWED_TICKS = 20          # the allowance is saved up for so long
+    ALLOWED_AT_ONCE_TICKS = 5        # the allowance comes in lumps: looking at 50 keys costs less than at 10 five times,
+                                     # for what it needs leaves the caches in between
+    MOST_ALLOWED_TICKS = 10          # it is saved up for so long
     MOST_SAMPLED = 192               # keys of one sample: looking at one is about 3 us
 
 
@@ -32,7 +34,7 @@ cdef class TouchLog:
     """Inactive until something is watched or sampled."""
 
     def __cinit__(self):
-        self.allowance_per_tick = 20
+        self.allowance_per_tick = 10
         self.groups = []
         self.baskets = []
         self.basket = []
@@ -140,7 +142,7 @@ cdef class TouchLog:
 
     cdef void raise_allowance(self) noexcept:
         cdef uint32_t ticks = self.now - self.allowed_at
-        if ticks:
+        if ticks >= ALLOWED_AT_ONCE_TICKS:
             if ticks > MOST_ALLOWED_TICKS:
                 ticks = MOST_ALLOWED_TICKS
             self.allowed_at = self.now

@@ -7,6 +7,7 @@ waits for it.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from policies.prefetch_plan import merge_watch
 from sidecar.clock import TICK_NS, Clock
 from sidecar.fetch.flight import Flight
 from sidecar.metrics.miss_path import MissPathCounters
@@ -108,20 +109,20 @@ class Prefetcher:
         self._decided_ns = now_ns
         self._guesses.note_overdue(now_ns)
         share = 0.5 ** (passed_s / HALF_LIFE_S)
+        changed = False
         for state in (*self._states.values(), *learned):
-            state.decide(numbers.min_precision)
+            changed |= state.decide(numbers.min_precision)
             state.fade(share)
         self.budget.fade(share)
         self.learned.associations.fade(share)
-        if self.learned.choose(numbers.min_precision):
+        if self.learned.choose(numbers.min_precision) or changed:
             self._watch()
 
     def _watch(self) -> None:
         """Have the keys noted that anything follows from."""
-        watch = dict(self._policy.current.plan.watch)
-        for rule, (bits, ttl) in self.learned.watch().items():
-            before = watch.get(rule, (0, ttl))
-            watch[rule] = (before[0] | bits, min(before[1] or ttl, ttl))
+        off = {name for name, state in self._states.items() if not state.is_on}
+        watch = self._policy.current.plan.watch_without(off)
+        merge_watch(watch, self.learned.watch())
         self._touches.watch({rule: (bits, _pause_of(ttl)) for rule, (bits, ttl) in watch.items()})
 
     def _follow(self, keys: list[bytes]) -> None:

@@ -106,17 +106,19 @@ class SetState:
         wanted = self.used + self.missed
         return self.used / wanted if wanted else None
 
-    def decide(self, min_precision: float) -> None:
-        """Turn off or on by the precision of late; one log line for each change."""
+    def decide(self, min_precision: float) -> bool:
+        """Turn off or on by the precision of late; one log line for each change. Whether it changed."""
         precision = self.precision()
+        was_on = self.is_on
         if precision is None:
-            return
+            return False
         if self.is_on and precision < min_precision:
             self.is_on = False
             _log.warning("prefetch_off", set=self.name, precision=round(precision, 3), min_precision=min_precision)
         elif not self.is_on and precision >= min(1.0, min_precision + RECOVERED):
             self.is_on = True
             _log.info("prefetch_on", set=self.name, precision=round(precision, 3), min_precision=min_precision)
+        return self.is_on is not was_on
 
     def fade(self, share: float) -> None:
         """Time passed."""

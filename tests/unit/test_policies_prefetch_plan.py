@@ -111,7 +111,7 @@ def test_feast_keys_of_strings_are_text() -> None:
 def test_rules_are_watched_for_what_their_keys_can_tell() -> None:
     """A view's rule where its pattern is the member's; ttls are the shortest of what follows, features included."""
     compiled = policies.parse(HEAD + FEAST, "p.yaml").compile()
-    watch = compiled.plan.watch
+    watch = compiled.plan.watch_without()
     shifts = compiled.row_rule(b"shifts:1")
     driver = compiled.row_rule(int64_key(driver_id=1))
     assert watch[shifts] == (1, 200)
@@ -122,8 +122,9 @@ def test_rules_are_watched_for_what_their_keys_can_tell() -> None:
 def test_members_of_no_view_watch_the_default_rule() -> None:
     """Their keys have it."""
     compiled = policies.parse(HEAD + RANKER, "p.yaml").compile()
-    assert set(compiled.plan.watch) == {compiled.row_rule(b"user:1")}
-    assert compiled.plan.watch[0][0] == 3
+    assert set(compiled.plan.watch_without()) == {compiled.row_rule(b"user:1")}
+    assert compiled.plan.watch_without()[0][0] == 3
+    assert compiled.plan.watch_without({"ranker"}) == {}
 
 
 @pytest.mark.parametrize(
