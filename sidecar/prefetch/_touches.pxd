@@ -17,7 +17,7 @@ cdef class TouchLog:
     cdef bint noting                 # the hot path is to call `note`; False outside of parts
     cdef uint8_t watched[65536]      # Watch bits by rule number
     cdef uint16_t pause[65536]       # ticks before a key of the rule is handed over again, by rule number
-    cdef bint watching               # any rule is watched
+    cdef bint watching               # any rule is watched, or misses are
     # this connection's part of the turn
     cdef Touch* touches
     cdef uint32_t count

@@ -43,17 +43,18 @@ cdef class TouchLog:
         free(self.touches)
         free(self.recent)
 
-    def watch(self, rules):
+    def watch(self, rules, bint misses=False):
         """Watch these rules and no others.
 
         Args:
             rules: {rule number: (Watch bits, ticks of pause)}.
+            misses: hand over the keys of misses, also where no rule is watched.
         """
         memset(self.watched, 0, sizeof(self.watched))
         for rule, (bits, pause) in rules.items():
             self.watched[<uint16_t?>rule] = <uint8_t?>bits
             self.pause[<uint16_t>rule] = <uint16_t>min(max(pause, 1), 0xFFFF)
-        self.watching = bool(rules)
+        self.watching = bool(rules) or misses
         self.decide()
 
     def take_samples(self, uint32_t window, uint32_t pause):

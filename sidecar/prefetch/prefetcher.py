@@ -123,7 +123,8 @@ class Prefetcher:
         off = {name for name, state in self._states.items() if not state.is_on}
         watch = self._policy.current.plan.watch_without(off)
         merge_watch(watch, self.learned.watch())
-        self._touches.watch({rule: (bits, _pause_of(ttl)) for rule, (bits, ttl) in watch.items()})
+        pauses = {rule: (bits, _pause_of(ttl)) for rule, (bits, ttl) in watch.items()}
+        self._touches.watch(pauses, misses=bool(self._states))
 
     def _follow(self, keys: list[bytes]) -> None:
         """The declared sets' companions of the keys of one request."""
@@ -143,15 +144,19 @@ class Prefetcher:
         priority = Priority.DEMAND if demanded else Priority.REVALIDATION
         for number, several in by_set.items():
             state = self._states[plan.sets[number].name]
-            if state.takes_occasion():
-                for key in self._store.wants_prefetch(several):
+            wanted = self._store.wants_prefetch(several)
+            if wanted and state.takes_occasion():
+                for key in wanted:
                     self._fetch(key, state, priority)
+            else:
+                for key in wanted:
+                    self._store.clear_refreshing(key)
 
     def _follow_learned(self, keys: list[bytes]) -> None:
         """What learned rules make of them, within the budget and with what the origin has to spare."""
         for key, learned in self.learned.follow(keys, self._reads.is_demanded).items():
-            if learned.state.takes_occasion() and self._store.wants_prefetch([key]):
-                if self.budget.take():
+            if self._store.wants_prefetch([key]):
+                if learned.state.takes_occasion() and self.budget.take():
                     self._fetch(key, learned.state, Priority.SPECULATIVE)
                 else:
                     self._store.clear_refreshing(key)
