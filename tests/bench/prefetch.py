@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 from options import parser as options_parser
 from options import settled
 from prefetch_loads import LEARNING_S, LOADS, Load, Request
@@ -210,10 +211,10 @@ def judge(name: str, runs: dict[str, Figures]) -> list[str]:
 
 def main() -> None:
     parser = options_parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=90.0, help="of virtual time; the first 60 are for learning")
-    parser.add_argument("--rate", type=float, default=40.0, help="sessions a second")
+    parser.add_argument("--seconds", type=float, help="of virtual time (90, if quick 65); 60 are for learning")
+    parser.add_argument("--rate", type=float, help="sessions a second (40, if quick 20)")
     parser.add_argument("--loads", default=",".join(LOADS), help="separated by commas")
-    options = settled(parser.parse_args())
+    options = settled(parser.parse_args(), seconds=(90.0, 65.0), rate=(40.0, 20.0))
     rows, bars = [], []
     for name in options.loads.split(","):
         load = LOADS[name](options.seconds, options.rate)

@@ -13,7 +13,17 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 TITLE = "# Results\n\nMade by the programs beside this file; README.md says how, and what they do not show.\n"
-SECTIONS = ("Hits", "Memory", "Start", "Eviction", "Tails", "Profile", "Misses through Couchbase", "Prefetch", "Warm start")
+SECTIONS = (
+    "Hits",
+    "Memory",
+    "Start",
+    "Eviction",
+    "Tails",
+    "Profile",
+    "Misses through Couchbase",
+    "Prefetch",
+    "Warm start",
+)
 
 
 def publish(title: str, body: str, path: Path | None = RESULTS, versions: Sequence[str] = ()) -> None:
