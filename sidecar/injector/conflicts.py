@@ -9,8 +9,14 @@ from sidecar.injector.pod_view import containers_of, mapping_at, objects_at
 from sidecar.injector.settings import SidecarSettings
 
 
-def check_pod(spec: dict[str, Any], settings: SidecarSettings, *, native: bool) -> None:
+def check_pod(spec: dict[str, Any], settings: SidecarSettings, *, native: bool, insists: bool) -> None:
     """Find what stands in the way.
+
+    Args:
+        spec: of the pod.
+        settings: its own.
+        native: the form it would get.
+        insists: it asks for the plain form by its own annotation.
 
     Raises:
         NotInjected: with the first such thing.
@@ -19,7 +25,7 @@ def check_pod(spec: dict[str, Any], settings: SidecarSettings, *, native: bool) 
     _check_platform(spec)
     _check_ports(spec, settings)
     _check_names(spec, settings)
-    if not native and settings.native is not False and spec.get("restartPolicy") in ("Never", "OnFailure"):
+    if not native and not insists and spec.get("restartPolicy") in ("Never", "OnFailure"):
         raise NotInjected(
             "would_not_end",
             "the pod is meant to end, and a plain sidecar container would keep it running: use a cluster from 1.29 on, "

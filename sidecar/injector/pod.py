@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from sidecar.injector.annotations import INJECT, INJECTED_LABEL, STATUS, VERSION, parse_switch
+from sidecar.injector.annotations import BY_NAME, INJECT, INJECTED_LABEL, STATUS, VERSION, parse_switch
 from sidecar.injector.conflicts import check_pod
 from sidecar.injector.container import (
     CONTAINER,
@@ -20,6 +20,7 @@ from sidecar.injector.settings import Problem, SidecarSettings
 
 DEFAULT_GRACE_S = 30  # Kubernetes'
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_NATIVE = BY_NAME["native"].annotation
 _MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -81,12 +82,13 @@ def inject(pod: dict[str, Any], settings: SidecarSettings, *, native_supported: 
     """
     spec = mapping_at(pod, "spec")
     containers_of(spec)
-    settings, problems = settings.with_annotations(mapping_at(mapping_at(pod, "metadata"), "annotations", "metadata"))
+    annotations = mapping_at(mapping_at(pod, "metadata"), "annotations", "metadata")
+    settings, problems = settings.with_annotations(annotations)
     refusing = [problem.text for problem in problems if problem.refuses]
     if refusing:
         raise NotInjected("annotation", "; ".join(refusing))
     native = native_supported if settings.native is None else settings.native
-    check_pod(spec, settings, native=native)
+    check_pod(spec, settings, native=native, insists=settings.native is False and _NATIVE in annotations)
     warnings = _warnings(spec, settings)
     return Injection(_with_sidecar(pod, settings, native), native, problems, warnings)
 

@@ -236,6 +236,9 @@ def test_a_pod_meant_to_end_is_refused_in_the_plain_form_only():
         with pytest.raises(NotInjected, match="POST /quit") as refused:
             inject(pod(restartPolicy=policy), SETTINGS, native_supported=False)
         assert refused.value.reason == "would_not_end"
+        operators = SidecarSettings.from_texts({"native": "false"})
+        with pytest.raises(NotInjected, match="POST /quit"):  # only the pod itself may insist
+            inject(pod(restartPolicy=policy), operators)
         assert inject(pod(restartPolicy=policy), SETTINGS).native
         assert not inject(pod({"native": "false"}, restartPolicy=policy), SETTINGS).native
 
