@@ -12,16 +12,22 @@ WARM_UP_S = 5.0
 
 
 def amplification(run: Simulation, window_s: int = 10) -> float:
-    """Documents asked of the origin for each origin read that somebody wanted, in the worst window."""
+    """Documents asked of the origin for each read that memory could not answer, in the worst window with an outage.
+
+    Reads that a flight under way or an open breaker answered are misses too, as clients see it; how many documents were
+    asked for each *flight* is what ``_judge_attempts`` looks at.
+    """
     attempts: dict[int, int] = {}
+    misses: dict[int, int] = {}
     for at_s, documents in run.origin.attempts:
         attempts[int(at_s)] = attempts.get(int(at_s), 0) + documents
-    last = max((*attempts, *run.wanted), default=0)
+    for each in run.asked:
+        misses[int(each.began_s)] = misses.get(int(each.began_s), 0) + 1
     worst = 0.0
-    for first in range(0, max(1, last - window_s + 2)):
+    for first in range(int(run.fault.begins_s), max(int(run.fault.begins_s), int(run.fault.ends_s) - window_s) + 1):
         seconds = range(first, first + window_s)
-        wanted = sum(run.wanted[second] for second in seconds)
-        worst = max(worst, sum(attempts.get(second, 0) for second in seconds) / max(1, wanted))
+        asked = sum(attempts.get(second, 0) for second in seconds)
+        worst = max(worst, asked / max(1, sum(misses.get(second, 0) for second in seconds)))
     return worst
 
 
