@@ -27,6 +27,7 @@ cdef enum:
     ROW_HEADER = 20
     MAX_COLUMNS = 0xFFFE
     MAX_ROW_KEY = 0xFFFF
+    NO_RULE = 0xFFFF         # larger than any: the next look-up finds the key's rule
 
 cdef enum RowShape:
     ENDS16 = 1

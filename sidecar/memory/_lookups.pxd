@@ -21,6 +21,7 @@ cdef class Lookups:
     cdef readonly uint64_t early_refreshes   # hits that asked for the next fill while they were fresh
     cdef uint64_t elsewhere[64]      # hashes of prefetch_item whose first bucket has no such tag: their second is on its way
     cdef uint32_t elsewhere_count
+    cdef bint left_behind            # some items may have their rule by an older pattern epoch, or none
 
     cdef uint64_t hash_key(self, const uint8_t* key, size_t size) noexcept nogil
     cdef void prefetch_bucket(self, uint64_t key_hash) noexcept nogil

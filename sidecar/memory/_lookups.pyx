@@ -57,6 +57,8 @@ cdef class Lookups:
 
     def use_table(self, RuleTable table not None):
         """Judge by another table from now on, what is here already included."""
+        if self.table is not None and self.table.pattern_epoch != table.pattern_epoch:
+            self.left_behind = True
         self.table = table
         self.tier.limits = table.limits
         self.tier.rules = table.count

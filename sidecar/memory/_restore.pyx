@@ -12,7 +12,7 @@ from policies._freshness cimport STALE, Limits, entry_jitter, freshness
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._index cimport Slot, make_value, set_slot, slot_value
 from sidecar.memory._items cimport (
-    BUSY, NEGATIVE_ITEM, ROW, filled_at_of, item_rule, item_size,
+    BUSY, NEGATIVE_ITEM, NO_RULE, ROW, filled_at_of, item_rule, item_size,
 )
 from sidecar.memory._machine cimport OFFSET_MASK, OLDEST_AGE, load32, load64
 from sidecar.memory._row_lookups cimport FOLLOWS
@@ -25,7 +25,6 @@ from sidecar.memory._store cimport RowView, Store
 from sidecar.memory._tier cimport age_of, spare_segments
 
 cdef enum:
-    NO_RULE = 0xFFFF
     SPARE = 4                    # segments that stay spare: eviction begins at 3, and no restored item is to push another out
     MOVES = 2                    # uses that let an item pass from the small queue to the main one (MOVE_AT of _eviction.pyx)
 
@@ -221,6 +220,7 @@ cdef class Frame:
         cdef uint8_t* item
         cdef uint32_t frequency = self.flags & FREQUENCY_BITS
         cdef bint kept
+        store.left_behind = True
         if self.kind == ROW_RECORD:
             self.read_row(store, written_tick)
             kept = fits and store.admit_draft(self.key)

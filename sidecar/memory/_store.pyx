@@ -1,14 +1,14 @@
 """The memory tier: its upkeep and its figures."""
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from policies._freshness cimport entry_jitter
 from sidecar.memory._borrowed cimport data_of
 from sidecar.memory._eviction cimport compact, sweep_expired
 from sidecar.memory._index cimport SLOTS, Bucket, Slot, frequency_of, index_begin_walk, index_next_unseen, slot_value
 from sidecar.memory._items cimport (
-    BUSY, EXPIRES, NEGATIVE_ITEM, REFRESHING, ROW, WHOLE, expiry_of, filled_at_of, item_key, item_rule, item_size,
+    BUSY, EXPIRES, NEGATIVE_ITEM, NO_RULE, REFRESHING, ROW, WHOLE, expiry_of, filled_at_of, item_key, item_rule, item_size,
     row_shape,
 )
 from sidecar.memory._row_lookups cimport UNKNOWN
@@ -43,6 +43,46 @@ cdef class Store(Speculation):
         """Look at the next max_items items and drop those past all their windows. Returns how many were dropped."""
         self.sync()
         return sweep_expired(&self.tier, max_items)
+
+    def resolve_step(self, uint32_t max_buckets, uint32_t max_keys):
+        """Find the rules anew of what a change of patterns left behind and nobody touched since, or has none yet.
+
+        Epochs have 8 bits and come round after 256 such changes, each at least 0.25 s after the one before: what is half
+        of that behind loses its rule, which costs nothing, until its turn comes. Goes round until a whole walk has found
+        nothing, for items move meanwhile; then it does nothing until the next change.
+
+        Returns:
+            Whether anything may be left.
+        """
+        cdef Bucket* bucket
+        cdef uint32_t slot
+        while self.left_behind and max_buckets:
+            if self.resolve_at >= self.tier.index.grown:
+                self.left_behind = self.resolved_any
+                self.resolve_at = 0
+                self.resolved_any = False
+                break
+            bucket = &self.tier.index.buckets[self.resolve_at]
+            self.resolve_at += 1
+            max_buckets -= 1
+            for slot in range(SLOTS):
+                if bucket.tags[slot] and self.catch_up(
+                    self.tier.arena.base + (slot_value(bucket, slot) & OFFSET_MASK), max_keys > 0
+                ) and max_keys:
+                    max_keys -= 1
+        return self.left_behind
+
+    cdef bint catch_up(self, uint8_t* item, bint may_resolve) noexcept:
+        """Give an item its rule by the present patterns, if it is behind and there is time. True: it was behind."""
+        cdef uint8_t behind = self.table.pattern_epoch - item[1]
+        if behind == 0 and item_rule(item) < self.table.count:
+            return False
+        if behind >= 128:
+            (<uint16_t*>(item + 2))[0] = NO_RULE
+            item[1] = self.table.pattern_epoch
+        if not may_resolve or self.resolve_again(item):
+            self.resolved_any = True     # else the policy cannot say: its next look-up asks again
+        return True
 
     def compact_step(self, uint64_t max_bytes):
         """Give back the room of dead items, copying about max_bytes at most. Returns bytes freed."""
