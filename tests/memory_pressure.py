@@ -100,7 +100,8 @@ class Pressure:
     def keep(self, key: bytes, answer: Found | Absent, covers: tuple[bytes, ...] | None) -> None:
         rule = self.rules.row_rule(key)
         self.forget_lost(key)
-        if self.store.install(key, answer, self.model.now, rule, covers):
+        speculative = self.chance.random() < 0.2  # it changes where an item finds room, never what is answered
+        if self.store.install(key, answer, self.model.now, rule, covers, speculative):
             self.model.install(key, answer, self.model.now, rule, covers)
         else:
             self.model.drop(key)

@@ -18,4 +18,4 @@ def test_answers_stay_right_and_books_balanced_under_pressure(seed: int, max_mem
     audit(pressure.store)
     assert pressure.store.evictions["capacity"] > 100
     assert pressure.store.evictions["too_large"] > 0
-    assert pressure.answered > 100
+    assert pressure.answered > 50
