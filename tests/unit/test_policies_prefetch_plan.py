@@ -65,6 +65,13 @@ def test_ids_that_come_together_are_not_mixed() -> None:
     assert made == {b"user:1", b"user:1:sessions", b"item:7", b"user:2", b"user:2:sessions", b"item:8"}
 
 
+def test_keys_that_share_an_id_are_joined_by_it() -> None:
+    """What needs the ids of two keys is made where they agree, and not where they do not."""
+    plan = plan_of("feature_sets: [{name: s, members: ['a:{x}:{y}', 'b:{y}:{z}', 'c:{x}:{y}:{z}']}]\n")
+    assert companions(plan, b"a:1:2", b"b:2:3", b"b:9:4") == {b"c:1:2:3"}
+    assert companions(plan, b"a:1:2", b"b:9:4") == set()
+
+
 def test_keys_of_no_set_and_keys_asked_for_are_no_companions() -> None:
     """Nothing is made of a stranger, and what was asked for is not made again."""
     plan = plan_of(RANKER)
