@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,10 +108,10 @@ def draw(name: str, section: Section, page: Path) -> str | None:
 
 
 def made_by(options: str) -> str:
-    """The command, the day and the machine."""
+    """The command and the machine."""
     command = f"make chaos OPTIONS='{options}'" if options else "make chaos"
     return (
-        f"`{command}`, {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of {_cpu_model()}, "
+        f"`{command}`: {os.cpu_count()} cores of {_cpu_model()}, "
         f"Linux {platform.release()}, Python {platform.python_version()}."
     )
 
