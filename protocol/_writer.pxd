@@ -47,6 +47,28 @@ cdef inline uint8_t* room(ReplyBuffer buffer, size_t size) except NULL:
     return buffer.data + buffer.end
 
 
+cdef inline void copy(uint8_t* to, const uint8_t* source, uint32_t size) noexcept nogil:
+    """memcpy without its call for the sizes that values have: first and last halves, which may overlap."""
+    if size > 64:
+        memcpy(to, source, size)
+    elif size >= 32:
+        memcpy(to, source, 32)
+        memcpy(to + size - 32, source + size - 32, 32)
+    elif size >= 16:
+        memcpy(to, source, 16)
+        memcpy(to + size - 16, source + size - 16, 16)
+    elif size >= 8:
+        memcpy(to, source, 8)
+        memcpy(to + size - 8, source + size - 8, 8)
+    elif size >= 4:
+        memcpy(to, source, 4)
+        memcpy(to + size - 4, source + size - 4, 4)
+    elif size:
+        to[0] = source[0]
+        to[size >> 1] = source[size >> 1]
+        to[size - 1] = source[size - 1]
+
+
 cdef inline uint8_t* put_bulk(uint8_t* to, const uint8_t* value, uint32_t size) noexcept nogil:
     """Write `$size\r\nvalue\r\n`; needs size + 15 bytes of room. Returns one past the last byte written."""
     cdef uint32_t rest
@@ -70,7 +92,7 @@ cdef inline uint8_t* put_bulk(uint8_t* to, const uint8_t* value, uint32_t size) 
         to += digits + 1
     to[0] = 13
     to[1] = 10
-    memcpy(to + 2, value, size)
+    copy(to + 2, value, size)
     to += 2 + size
     to[0] = 13
     to[1] = 10

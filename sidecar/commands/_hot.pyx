@@ -9,6 +9,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 from protocol._commands cimport EXISTS, GET, HGET, HGETALL, HMGET, MGET, PING
 from protocol._writer cimport put_bulk, room
+from sidecar.memory._schemas cimport Schema, column_name_of
 from sidecar.memory._store cimport (
     MIXED,
     MIXED_VIEWS,
@@ -39,6 +40,20 @@ cdef inline uint8_t* put_null(uint8_t* to, int proto) noexcept nogil:
         return to + 3
     memcpy(to, b"$-1\r\n", 5)
     return to + 5
+
+
+cdef inline uint64_t row_bytes(const Schema* schema, const RowView* row) noexcept nogil:
+    """All names and values of a row; each of the two lies in one piece."""
+    cdef uint32_t size = 0, name_size = 0, first_size = 0
+    cdef const uint8_t* value
+    cdef const uint8_t* name
+    cdef const uint8_t* first
+    if row.columns == 0:
+        return 0
+    first = column_name_of(schema, &row.parts, 0, &first_size)
+    name = column_name_of(schema, &row.parts, row.columns - 1, &name_size)
+    value = column_value(row, row.columns - 1, &size)
+    return (name - first) + name_size + (value - row.values) + size
 
 
 cdef class HotCommands:
@@ -307,6 +322,7 @@ cdef class HotCommands:
         cdef uint32_t i, length, name_length
         cdef const uint8_t* value
         cdef const uint8_t* name
+        cdef const Schema* schema
         cdef uint8_t* to
         if command.argc != 2:
             return False
@@ -323,12 +339,13 @@ cdef class HotCommands:
         if not row.list_fresh or row.view == MIXED_VIEWS:
             return False
         out.map(row.columns, proto)
+        schema = store.row_schema(&row)
+        to = room(out, row_bytes(schema, &row) + 2 * BULK_OVERHEAD * <uint64_t>row.columns)
         for i in range(row.columns):
-            name = store.column_name(&row, i, &name_length)
+            name = column_name_of(schema, &row.parts, i, &name_length)
             value = column_value(&row, i, &length)
-            to = room(out, name_length + length + 2 * BULK_OVERHEAD)
-            to = put_bulk(to, name, name_length)
-            out.end = put_bulk(to, value, length) - out.data
+            to = put_bulk(put_bulk(to, name, name_length), value, length)
+        out.end = to - out.data
         count_served(self.counters, row.view, row.outcome, row.age_ticks, row.columns)
         self.note_row(command, &row)
         return True

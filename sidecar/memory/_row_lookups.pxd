@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from protocol._parser cimport Arg, FieldList
 from sidecar.memory._lookups cimport Lookups
-from sidecar.memory._schemas cimport Plan
+from sidecar.memory._schemas cimport Plan, Schema
 from sidecar.memory._views cimport Judgement, Probe, RowView
 
 cdef enum:
@@ -43,6 +43,7 @@ cdef class RowLookups(Lookups):
     cdef int columns_of(self, const RowView* row, const Arg* fields, uint32_t count, int32_t* columns) noexcept        # -> columns or ABSENT/UNKNOWN_COLUMN
     cdef const int32_t* listed_columns(self, const RowView* row, const FieldList* fields) noexcept    # from the shared table; NULL: cannot
     cdef int judge_fields(self, RowView* row, const int32_t* columns, uint32_t count, uint8_t* outcomes, Judgement* out) noexcept   # outcomes[i]: Outcome; for MIXED rows, rows of several views, and fields that are no column
+    cdef const Schema* row_schema(self, const RowView* row) noexcept    # NULL: the names are the row's own
     cdef const uint8_t* column_name(self, const RowView* row, uint32_t column, uint32_t* size) noexcept
     # the layers above use these
     cdef Plan* plan_for(self, RowView* row) noexcept

@@ -383,6 +383,10 @@ cdef class RowLookups(Lookups):
         return 0
 
     @cython.final
+    cdef const Schema* row_schema(self, const RowView* row) noexcept:
+        return schema_of(&self.tier, row.schema)
+
+    @cython.final
     cdef const uint8_t* column_name(self, const RowView* row, uint32_t column, uint32_t* size) noexcept:
         check(column < row.columns)
         return column_name_of(schema_of(&self.tier, row.schema), &row.parts, column, size)
