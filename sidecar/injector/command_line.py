@@ -68,6 +68,25 @@ def _add_injector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--admin", metavar="HOST:PORT", default="[::]:8379", help="probes and metrics (default: %(default)s)"
     )
+    _add_cluster(parser)
+    parser.add_argument(
+        "--on-failure",
+        choices=("admit", "deny"),
+        default="admit",
+        help="what becomes of pods that ask for the sidecar and cannot have it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shutdown-delay",
+        metavar="DURATION",
+        default="5s",
+        help="go on answering after SIGTERM, until the Service knows of it (default: %(default)s)",
+    )
+    parser.add_argument("--log-level", metavar="LEVEL", choices=LEVELS, default="info", help="default: %(default)s")
+    parser.add_argument("--log-format", metavar="FORMAT", choices=FORMATS, default="json", help="default: %(default)s")
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Where the injector stands in its cluster."""
     parser.add_argument("--namespace", metavar="NAME", help="its own namespace (default: of its service account)")
     name = "feature-sidecar-injector"
     parser.add_argument("--service", metavar="NAME", default=name, help="its Service (default: %(default)s)")
@@ -93,20 +112,6 @@ def _add_injector(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="never inject there, as in its own namespace and Kubernetes'; may be repeated",
     )
-    parser.add_argument(
-        "--on-failure",
-        choices=("admit", "deny"),
-        default="admit",
-        help="what becomes of pods that ask for the sidecar and cannot have it (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--shutdown-delay",
-        metavar="DURATION",
-        default="5s",
-        help="go on answering after SIGTERM, until the Service knows of it (default: %(default)s)",
-    )
-    parser.add_argument("--log-level", metavar="LEVEL", choices=LEVELS, default="info", help="default: %(default)s")
-    parser.add_argument("--log-format", metavar="FORMAT", choices=FORMATS, default="json", help="default: %(default)s")
     parser.add_argument("--service-account", metavar="DIR", help=argparse.SUPPRESS)  # tests
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from policies.size import format_size
-from sidecar.injector.annotations import STATE_DIRECTORY
+from sidecar.injector.annotation_values import STATE_DIRECTORY
 from sidecar.injector.quantity import Quantity, binary_megabytes
 from sidecar.injector.settings import SidecarSettings
 

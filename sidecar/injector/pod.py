@@ -3,7 +3,8 @@
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from sidecar.injector.annotations import BY_NAME, INJECT, INJECTED_LABEL, STATUS, VERSION, parse_switch
+from sidecar.injector.annotation_values import parse_switch
+from sidecar.injector.annotations import BY_NAME, INJECT, INJECTED_LABEL, STATUS, VERSION
 from sidecar.injector.conflicts import check_pod
 from sidecar.injector.container import (
     CONTAINER,

@@ -39,7 +39,10 @@ def test_the_injected_container_serves_and_stops(tmp_path: Path, group: dict[str
     process = subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        serving = next(line for line in map(json.loads, process.stderr) if line["event"] == "serving")
+        lines = iter(process.stderr)
+        line = next((line for line in lines if '"serving"' in line), "")
+        assert line, "it ended before it served"
+        serving = json.loads(line)
         admin_port = serving["admin"].rpartition(":")[2]
         port = int(serving["listen"][0].rpartition(":")[2])
         wait = [w.replace("8379", admin_port) for w in container["lifecycle"]["postStart"]["exec"]["command"]]

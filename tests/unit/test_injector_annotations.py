@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.injector import docs
-from sidecar.injector.annotations import BY_NAME, INJECT, OPTIONS, PREFIX, STATUS, parse_switch, parse_value
+from sidecar.injector.annotation_values import parse_switch
+from sidecar.injector.annotations import BY_NAME, INJECT, OPTIONS, PREFIX, STATUS, parse_value
 from sidecar.injector.operator_file import read_settings
 from sidecar.injector.quantity import binary_megabytes, parse_quantity
 from sidecar.injector.settings import SettingsError, SidecarSettings, setting_names
