@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from policies import Rule
 from sidecar.clock import TICK_NS, ceil_tick
+from sidecar.origins.base import Cause
 
 if TYPE_CHECKING:
     from sidecar.admin import AdminServices
@@ -34,15 +35,17 @@ def explain(services: "AdminServices", key: bytes, field: bytes | None) -> dict[
     services.store.set_time(ceil_tick(services.clock.now_ns()), services.clock.wall_ms())
     held = services.store.explain(key, field)
     flight = services.reads.is_tried(key)
+    trouble = services.reads.trouble(key, None if field is None else (field,))
     return {
         "key": key,
         "field": field,
         "view": explanation.view,
         "rule": explanation.rule,
-        **judge(held, policy.rule, field)._asdict(),
+        **in_trouble(judge(held, policy.rule, field), trouble)._asdict(),
         "whole": held.get("whole"),
         "flight": flight,
         "origin": services.misses.origin,
+        "breaker": services.misses.breaker,
         "bytes": held.get("bytes"),
         "document_expiry_ms": held.get("expiry_ms"),
         "settings": {line.name: {"value": line.value, "source": line.source} for line in explanation.lines},
@@ -77,6 +80,21 @@ def judge(held: dict[str, Any], rule_of: Any, field: bytes | None) -> Verdict:
     if held.get("absent") and verdict.outcome != "miss":
         return verdict._replace(outcome="negative", why=f"the origin said that the field is absent; {verdict.why}")
     return verdict
+
+
+def in_trouble(verdict: Verdict, trouble: tuple[Cause, str] | None) -> Verdict:
+    """The same where the origin cannot be asked now.
+
+    Args:
+        trouble: why, and what is answered instead (ReadThrough.trouble); None: it can be asked.
+    """
+    if trouble is None or verdict.outcome != "miss":
+        return verdict
+    cause, answer = trouble
+    outcome = "stale" if answer == "stale" else "miss"
+    return verdict._replace(
+        outcome=outcome, why=f"{verdict.why}; the origin cannot be asked now ({cause.value}): answered with {answer}"
+    )
 
 
 def _judge_absent(held: dict[str, Any], rule: Rule) -> Verdict:

@@ -1,7 +1,5 @@
 """A limiter for tests: so many calls at once, of any size."""
 
-from math import inf
-
 from sidecar.resilience.limiter import MOST, Kind
 from sidecar.resilience.priority import Priority
 
@@ -13,7 +11,7 @@ class BoundedLimiter:
         calls: places, by kind.
     """
 
-    limit = inf
+    limit = 1000.0
 
     def __init__(self, reads: int = 64, writes: int = 64) -> None:
         self.calls = [reads, writes]

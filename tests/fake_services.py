@@ -42,6 +42,9 @@ class FakeReads:
     def is_tried(self, key: bytes) -> bool:
         return key in self.tried
 
+    def trouble(self, key: bytes, fields: tuple[bytes, ...] | None) -> None:
+        """The origin can always be asked."""
+
     def invalidate_match(self, glob: bytes) -> None:
         self.matches.append(glob)
 

@@ -27,6 +27,7 @@ async def ask_expiries(services: Services, key: bytes, fields: tuple[bytes, ...]
     """
     deadline = Deadline.after(services.policy.current.deadline_ms(key), services.clock.now_ns())
     try:
+        services.reads.ask_at_all()
         return await services.origin.expiries(key, fields, deadline)
     except OriginError as error:
         raise CommandRejected(ErrorReply(unavailable_error(error.cause, deadline.budget_ms))) from error

@@ -86,6 +86,7 @@ def scan(services: Services, session: Any, args: list[bytes]) -> Coroutine[Any, 
 async def _page(services: Services, position: bytes | None, options: ScanOptions) -> Reply:
     deadline = Deadline.after(SCAN_DEADLINE_MS, services.clock.now_ns())
     try:
+        services.reads.ask_at_all()
         page = await services.origin.scan(position, options.match, min(options.count, MAX_COUNT), deadline)
     except OriginError as error:
         raise CommandRejected(ErrorReply(unavailable_error(error.cause, deadline.budget_ms))) from error
@@ -99,6 +100,7 @@ async def dbsize(services: Services, session: Any, args: list[bytes]) -> Reply:
     """DBSIZE: the origin's keys where it can count them cheaply, else the keys in memory."""
     deadline = Deadline.after(SCAN_DEADLINE_MS, services.clock.now_ns())
     try:
+        services.reads.ask_at_all()
         count = await services.origin.count(deadline)
     except OriginError as error:
         raise CommandRejected(ErrorReply(unavailable_error(error.cause, deadline.budget_ms))) from error

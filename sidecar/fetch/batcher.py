@@ -12,11 +12,11 @@ from sidecar.clock import Clock
 from sidecar.fetch.flight import Flight
 from sidecar.fetch.flight_queue import FlightQueue
 from sidecar.fetch.hedged_reads import Reads
-from sidecar.fetch.origin_guard import RETRYABLE, OriginGuard
+from sidecar.fetch.origin_guard import OriginGuard
+from sidecar.fetch.read_retries import ReadRetries
 from sidecar.fetch.turn_clock import TurnClock
 from sidecar.metrics.miss_path import MissPathCounters
 from sidecar.origins.base import Absent, Cause, Failed, Found, OriginAnswer, OriginError, Read
-from sidecar.resilience.backoff import ATTEMPTS, full_jitter_ns
 from sidecar.resilience.deadline import Deadline
 from sidecar.resilience.limiter import Kind
 from sidecar.resilience.overload import TARGET_NS
@@ -65,6 +65,7 @@ class Batcher:
         self._leave_soon = leave_soon
         self._queue = FlightQueue()
         counters.read_queue = self._queue.lengths
+        self._retries = ReadRetries(loop, guard, counters, self._send, self._land_all)
         self._took_ns = 0.0  # a moving mean
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
@@ -232,8 +233,8 @@ class Batcher:
             if self._queue.waiting:
                 self._leave_soon()
             if failures:
-                batch, answers = self._repeat_some(batch, answers, now_ns)
-            self._land_some(batch, answers, 0)
+                batch, answers = self._retries.take(batch, answers, now_ns, self._took_ns)
+            self._land_all(batch, answers)
 
     async def _ask(self, batch: list[Flight]) -> list[OriginAnswer]:
         reads = [Read(flight.key, None if flight.fields is None else tuple(flight.fields)) for flight in batch]
@@ -251,53 +252,8 @@ class Batcher:
                 self._counters.request("read", outcome, number)
         return number  # of Failed, the last
 
-    def _repeat_some(
-        self, batch: list[Flight], answers: list[OriginAnswer], now_ns: int
-    ) -> tuple[list[Flight], list[OriginAnswer]]:
-        """Have some of the failed ask again; those that are left."""
-        again = self._to_repeat(batch, answers, now_ns)
-        if again:
-            left = [pair for pair in zip(batch, answers, strict=True) if pair[0] not in again]
-            return [flight for flight, _ in left], [answer for _, answer in left]
-        return batch, answers
-
-    def _to_repeat(self, batch: list[Flight], answers: list[OriginAnswer], now_ns: int) -> dict[Flight, Failed]:
-        """Those that ask again, after a pause: somebody waits, there is time, and the budget pays for it."""
-        failed = [
-            (flight, answer)
-            for flight, answer in zip(batch, answers, strict=True)
-            if isinstance(answer, Failed) and answer.cause in RETRYABLE
-        ]
-        guard = self._guard
-        if not failed or not guard.breaker.is_closed:
-            return {}
-        attempts = batch[0].attempts
-        pause_ns = full_jitter_ns(attempts, guard.random)
-        enough_ns = pause_ns + self._took_ns
-        fit = [
-            (flight, answer)
-            for flight, answer in failed
-            if flight.priority is Priority.DEMAND
-            and flight.attempts < ATTEMPTS
-            and flight.deadline.at_ns - now_ns > enough_ns
-            and flight.is_wanted()
-        ]
-        granted = guard.retries.withdraw(len(fit), now_ns) if fit else 0
-        again = dict(fit[:granted])
-        if again:
-            self._loop.call_later(pause_ns / 1e9, self._repeat, again)
-        return again
-
-    def _repeat(self, failed: dict[Flight, Failed]) -> None:
-        """The pause is over: ask again as far as there is room, the others have failed."""
-        room = self._limiter.room(Kind.READ, Priority.DEMAND) if self._guard.breaker.is_closed else 0
-        again = [flight for flight in failed if flight.is_wanted()][:room]
-        for flight in again:
-            del failed[flight]
-        if again:
-            self._counters.retries["read"] += len(again)
-            self._send(again)
-        self._land_some(list(failed), list(failed.values()), 0)
+    def _land_all(self, batch: list[Flight], answers: list[OriginAnswer]) -> None:
+        self._land_some(batch, answers, 0)
 
     def _land_some(self, batch: list[Flight], answers: list[OriginAnswer], start: int) -> None:
         """Land a part of the batch; the rest in the next steps of the loop."""

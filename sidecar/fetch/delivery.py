@@ -77,6 +77,14 @@ class Delivery:
             self._counters.answered_without_origin("stale", _why(cause))
         return answer
 
+    def would_say(self, key: bytes, fields: tuple[bytes, ...] | None, cause: Cause) -> str:
+        """What ``without_origin`` would answer, in a word or as the text of the error."""
+        if self._memory.would_serve_stale(key, fields):
+            return "stale"
+        if self._memory.nil_where_missing(key, fields) is not None:
+            return "nil"
+        return unavailable_error(cause, self._numbers.row(key).deadline_ms).decode()
+
     def tell(self, waiter: Waiter, answer: Answer | Cause, is_miss: bool = False) -> None:
         """Tell one, unless it was told already; one who raises costs the others nothing."""
         then = waiter.then

@@ -29,6 +29,15 @@ class MemoryReads:
             return None
         return self._store.lookup_counted(key, fields, window, self._reserved(key))
 
+    def would_serve_stale(self, key: bytes, fields: tuple[bytes, ...] | None) -> bool:
+        """Whether all that is asked is within its stale-if-error window; nothing is counted."""
+        if self._coherence.is_reserved(key, fields):
+            return False
+        return (
+            self._store.lookup(key, fields, Window.ERROR, self._reserved(key) if key in self._marks else None)
+            is not None
+        )
+
     def nil_where_missing(self, key: bytes, fields: tuple[bytes, ...] | None) -> Found | Absent | None:
         """What is usable while the origin fails, and nil for the rest; None: the policy has an error for that."""
         if fields is None:

@@ -28,7 +28,7 @@ from sidecar.fetch.singleflight import Singleflight
 from sidecar.fetch.speculation import Speculation
 from sidecar.fetch.turn_clock import TurnClock
 from sidecar.metrics.miss_path import MissPathCounters
-from sidecar.origins.base import Cause, Origin
+from sidecar.origins.base import Cause, Origin, OriginUnavailable
 from sidecar.resilience.deadline import Deadline
 
 Fields = tuple[bytes, ...] | None
@@ -132,6 +132,25 @@ class ReadThrough:
     def is_tried(self, key: bytes) -> bool:
         """Whether a read of the row waits or is in the air: what /explain tells."""
         return self._singleflight.is_tried(key)
+
+    def ask_at_all(self) -> None:
+        """For what goes to the origin past this path.
+
+        Raises:
+            OriginUnavailable: the breaker is open.
+        """
+        if self._guard.is_down:
+            raise OriginUnavailable(self._guard.down_cause)
+
+    def trouble(self, key: bytes, fields: Fields) -> tuple[Cause, str] | None:
+        """Why a read of the row would not be sent now, and what would be answered: stale, nil or the error's text."""
+        self._turn.now_ns()
+        cause: Cause | None = None
+        if self._guard.is_down:
+            cause = self._guard.down_cause
+        elif (state := self._failing.state(key)) is not None and self._turn.now_ns() < state[0]:
+            cause = state[1]
+        return None if cause is None else (cause, self._delivery.would_say(key, fields, cause))
 
     def read(
         self,

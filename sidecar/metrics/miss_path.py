@@ -107,6 +107,11 @@ class MissPathCounters:
         """Rows that wait for a place at the origin."""
         return sum(self.read_queue)
 
+    @property
+    def breaker(self) -> str:
+        """Its state in words."""
+        return (self.guard.breaker_state() if self.guard else BreakerState.CLOSED).name.lower().replace("_", " ")
+
     def batch(self, operation: str, seconds: float) -> None:
         """One call of the origin's interface ended after ``seconds``."""
         self.batches[operation] += 1
