@@ -145,9 +145,10 @@ class Batcher:
 
     def _is_too_late(self, flight: Flight, now_ns: int) -> bool:
         """Whether it waited so long that its answer would come after its deadline."""
-        if now_ns - flight.gathered_ns <= TARGET_NS or flight.refill:
+        if now_ns - flight.gathered_ns <= TARGET_NS:
             return False
-        return flight.deadline.at_ns - now_ns < self._took_ns / 2
+        enough_ns = 0 if flight.refill else self._took_ns / 2  # nobody waits for a refill, but it too has an end
+        return flight.deadline.at_ns - now_ns <= enough_ns
 
     def _send(self, batch: list[Flight]) -> None:
         under_way = self._limiter.acquire(Kind.READ, len(batch))
