@@ -108,7 +108,7 @@ cdef class TouchLog:
         """Keys of a command that goes to Python."""
         if self.noting:
             if self.added is None:
-                self.added = list(keys)
+                self.added = list(keys[:MOST_TOUCHES])
             elif len(self.added) < MOST_TOUCHES:
                 self.added.extend(keys)
 

@@ -17,7 +17,8 @@ from sidecar.prefetch.decayed import Decayed
 from sidecar.prefetch.key_shapes import KeyShapes, Shape
 
 BUCKET = 1000  # antecedents: what is seen less often than once in so many is not worth its memory
-MOST_CANDIDATES = 2048
+MOST_CANDIDATES = 1024
+MOST_COMPARED = 1500  # pairs of keys of one sample: a millisecond
 
 Link = tuple[str, ...]  # for each id of the consequent, in the order of its names, the antecedent's name of it
 
@@ -80,9 +81,13 @@ class Associations:
             for value in one.ids.values():
                 by_id.setdefault(value, []).append(one)
         counted: set[tuple[bytes, Rule]] = set()
+        left = MOST_COMPARED
         for later in seen:
-            value = next(iter(later.ids.values()))
-            for earlier in by_id[value]:
+            alike = min((by_id[value] for value in later.ids.values()), key=len)
+            left -= len(alike)
+            if left < 0:
+                break
+            for earlier in alike:
                 if earlier.at <= self._window and earlier.part <= later.part and later.at - earlier.at <= self._window:
                     self._count(earlier, later, counted)
         if self._since_bucket >= BUCKET:

@@ -20,6 +20,7 @@ from sidecar.resilience.priority import Priority
 
 HALF_LIFE_S = 30.0  # of what precision is judged by
 DECIDE_EVERY_S = 0.25
+LEARN_EVERY = 4  # decisions: looking at all candidates is up to half a millisecond
 SAMPLE_PAUSE = 20  # ticks between two samples: looking at one costs half a millisecond
 TICK_MS = TICK_NS // 1_000_000
 PAUSE_SHARE = 16  # a key says nothing new for this part of the shortest ttl that follows from it...
@@ -58,6 +59,7 @@ class Prefetcher:
         self._guesses = Guesses()
         self._states: dict[str, SetState] = {}
         self._decided_ns = clock.now_ns()
+        self._decisions = 0
         self.budget = Budget(counters)
         self._learned_of: tuple[object, ...] = ()
         self.policy_changed()
@@ -114,8 +116,11 @@ class Prefetcher:
             changed |= state.decide(numbers.min_precision)
             state.fade(share)
         self.budget.fade(share)
-        self.learned.associations.fade(share)
-        if self.learned.choose(numbers.min_precision) or changed:
+        self._decisions += 1
+        if self._decisions % LEARN_EVERY == 0:
+            self.learned.associations.fade(share**LEARN_EVERY)
+            changed |= self.learned.choose(numbers.min_precision)
+        if changed:
             self._watch()
 
     def _watch(self) -> None:

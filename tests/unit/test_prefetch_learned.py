@@ -7,7 +7,7 @@ import pytest
 from prefetch_side import Side
 
 from sidecar.origins.base import SetValue
-from sidecar.prefetch.associations import MOST_CANDIDATES, Associations
+from sidecar.prefetch.associations import MOST_CANDIDATES, MOST_COMPARED, Associations
 from sidecar.prefetch.key_shapes import MOST_INFERRED, KeyShapes
 
 POLICY = """
@@ -82,6 +82,18 @@ def test_memory_is_bounded_whatever_is_asked_for() -> None:
         "user:{user_id} -> cart:{id1}",
         "cart:{id1} -> user:{user_id}",
     }
+
+
+def test_a_sample_of_equal_ids_costs_no_more_than_others() -> None:
+    """Two hundred templates asked for one id would be forty thousand pairs: a bounded number of them is looked at."""
+    learned = associations()
+    words = [b"word%s" % bytes([97 + number // 14, 97 + number % 14]) for number in range(190)]
+    learned.learn([(0, 1, word + b":7") for word in words])
+    assert 0 < len(learned.candidates) <= MOST_COMPARED
+    learned = associations()
+    learned.learn([(0, 1, b"user:7"), *((0, 1, b"cross:7:%d" % number) for number in range(1000, 1190))])
+    (back,) = (one for one in learned.candidates.values() if str(one.antecedent) == "cross:{id1}:{id2}")
+    assert back.count == 190
 
 
 def visit(side: Side, numbers: Iterable[int], *templates: bytes) -> None:
