@@ -1,9 +1,12 @@
 """Declared feature sets on the real miss path: what a request touches brings the other members along."""
 
+import struct
+
 import pytest
 from miss_path_world import Holder, World
 from prefetch_side import Side
 
+from policies.feast import entity_key
 from sidecar.origins.base import ABSENT, Found, HashSet, Read, SetValue
 from sidecar.prefetch import Prefetcher
 from sidecar.prefetch.set_state import FIRST_GUESSES
@@ -164,3 +167,27 @@ def test_a_changed_policy_is_followed_at_once(side: Side) -> None:
     side.settle()
     assert reads_of(side) == [[b"user:1"]]
     assert side.origin.reads == [[Read(b"user:1", None)]]
+
+
+FEAST = """
+version: 1
+defaults: {ttl: 10s, jitter: 0%}
+feature_views:
+  - {name: driver, feast: {project: p, join_keys: [driver_id]}, features: {rate: {ttl: 2s}}}
+  - {name: trip, feast: {project: p, join_keys: [driver_id, trip_id]}}
+feature_sets: [{name: ride, members: [{view: driver}, {view: trip}, "shifts:{driver_id}"]}]
+prefetch: {learn: false}
+"""
+
+
+def test_feast_rows_named_by_view_bring_each_other() -> None:
+    """A trip's row is asked for by Feast's binary key: the driver's row and his shifts come with it."""
+    side = Side(FEAST)
+    driver = entity_key("p", [("driver_id", 4, struct.pack("<q", 1001))])
+    trip = entity_key("p", [("driver_id", 4, struct.pack("<q", 1001)), ("trip_id", 2, b"t1")])
+    side.request(driver)  # its type is known from here on
+    side.settle()
+    side.reads.invalidate([driver, b"shifts:1001"])
+    side.request(trip)
+    side.settle()
+    assert [set(keys) for keys in reads_of(side)] == [{driver, b"shifts:1001"}, {trip, driver, b"shifts:1001"}]
