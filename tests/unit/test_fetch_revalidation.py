@@ -182,7 +182,7 @@ def test_a_budget_that_was_never_earned_keeps_nobody_waiting():
 
 
 def test_a_refresh_that_waited_past_its_deadline_is_not_sent():
-    """The origin would be asked for what has no time left; the next stale hit asks anew."""
+    """The origin would be asked for what has no time left; after the backoff the next stale hit asks anew."""
     limiter = BoundedLimiter(9)
     world = stale_world(limiter=limiter)
     limiter.calls[0] = 0
@@ -192,6 +192,7 @@ def test_a_refresh_that_waited_past_its_deadline_is_not_sent():
     world.reads.flush()
     world.pass_s(0.01)
     assert len(world.origin.reads) == 1 and world.misses.shed["deadline"] == 1
+    world.pass_s(1.1)
     assert world.memory(b"k") == Found(b"old")
     world.pass_s(0.01)
     assert world.memory(b"k") == Found(b"new")
