@@ -17,9 +17,9 @@ from sidecar.snapshot.threads import in_thread
 from sidecar.snapshot_status import SnapshotStatus
 
 KEYS_PER_STEP = 64  # judged in one step of the loop: a tenth of a millisecond at most
-READS_PER_STEP = 16  # sent: a fifth of one
+READS_PER_STEP = 64  # sent: half of one
 PAUSE_S = 0.001  # between two steps: hits have the rest
-NO_PLACE_S = 0.005  # after which spare concurrency is asked for again
+NO_PLACE_S = 0.005  # after which spare concurrency is asked for again, where no read of ours lands before
 MOST_OUT = 1000  # reads asked for and not landed
 ATTEMPTS = 3  # of a key whose read fails
 SETTLE_S = 0.1  # of the time that stopping may take
@@ -63,6 +63,7 @@ class Replay:
         self._out: set[bytes] = set()  # asked for and not landed
         self._reading: asyncio.Future[bytes | None] | None = None
         self._failed_in_a_row = 0
+        self._has_landed = asyncio.Event()
 
     async def run(self) -> None:
         """Until every key is done, or memory is full.
@@ -124,18 +125,26 @@ class Replay:
     async def _send(self, key: bytes, attempt: int) -> None:
         """Have one key read as soon as there is a place; while the origin seems away, one key a second."""
         while self._is_failing() and self._out:
-            await asyncio.sleep(NO_PLACE_S)
+            await self._wait_for_place()
         if self._is_failing():
             await asyncio.sleep(FAILING_PAUSE_S)
         while len(self._out) >= MOST_OUT or not self._speculate(key, partial(self._landed, key, attempt)):
-            await asyncio.sleep(NO_PLACE_S)
+            await self._wait_for_place()
         self._out.add(key)
+
+    async def _wait_for_place(self) -> None:
+        """Until a read has landed, or a while."""
+        self._has_landed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NO_PLACE_S):
+                await self._has_landed.wait()
 
     def _is_failing(self) -> bool:
         return self._failed_in_a_row >= FAILING
 
     def _landed(self, key: bytes, attempt: int, kept: bool) -> None:
         self._out.discard(key)
+        self._has_landed.set()
         if kept:
             self._failed_in_a_row = 0
             self._status.keys["replayed"] += 1
@@ -152,7 +161,7 @@ class Replay:
     async def _try_again(self) -> None:
         """One more attempt for a key whose read failed, unless memory has it by now."""
         if not self._again:
-            await asyncio.sleep(NO_PLACE_S)
+            await self._wait_for_place()
             return
         key, attempt = self._again.popleft()
         self._store.set_time(ceil_tick(self._clock.now_ns()), self._clock.wall_ms())
