@@ -25,10 +25,14 @@ cdef class Writes:
     cdef Py_ssize_t _waiting, _max_waiting
     cdef bint _leaving
     cdef set _tasks
+    cdef list _unwatched
     @cython.locals(submitted=_Submitted)
     cpdef submit(self, object write, object then, object deadline=*)
     cdef _begin(self, _Submitted submitted)
     cdef _leave(self)
+    @cython.locals(submitted=_Submitted)
+    cpdef _watch(self)
+    cdef _send_what_may(self)
     cdef _send(self, list batch)
     @cython.locals(submitted=_Submitted)
     cdef _flush_while_down(self)

@@ -113,6 +113,7 @@ class Writes:
         self._behind: dict[bytes, list[_Submitted]] = {}  # key in the air -> later writes of it, in order, if any
         self._waiting = 0  # submitted and not sent
         self._leaving = False  # ``flush`` will be called
+        self._unwatched: list[_Submitted] = []  # whose deadline nobody watches yet
         self._deadlines = Alarms(loop, clock, self._on_deadline, _is_answered)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop keeps only weak references to tasks
 
@@ -138,7 +139,7 @@ class Writes:
         submitted = _Submitted(write, row, then, deadline)
         self._waiting += 1
         self._queue.append(submitted)
-        self._deadlines.add(deadline.at_ns, submitted)
+        self._unwatched.append(submitted)
         self._leave()
 
     async def apply(self, write: Write) -> WriteAnswer:
@@ -180,6 +181,20 @@ class Writes:
     def flush(self) -> None:
         """The turn is over: all its writes leave as one batch, as far as there is room."""
         self._leaving = False
+        self._send_what_may()
+        if self._unwatched:
+            self._loop.call_soon(self._watch)  # behind the first steps of what was sent
+
+    def _watch(self) -> None:
+        """Watch the deadlines of what was not answered in the step after it was sent, as most is by a fast origin: held
+        until their alarms are looked through, thousands of answered writes would push the hot path's data out of cache.
+        """
+        unwatched, self._unwatched = self._unwatched, []
+        for submitted in unwatched:
+            if submitted.then is not None:
+                self._deadlines.add(submitted.deadline.at_ns, submitted)
+
+    def _send_what_may(self) -> None:
         queue = self._queue
         if queue and not self._breaker.is_closed:
             self._flush_while_down()

@@ -4,9 +4,12 @@ Commands of a group are parsed ahead of their execution, so that the first keys 
 and prefetched together. They are spans into what was received, valid until their connection is finished with. When a
 connection's output passes its session's pause_bytes its parser is wound back to the first command not yet run.
 """
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Next
+from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 from protocol._commands cimport EXISTS, GET, HGET, HGETALL, HMGET, find_command
 from protocol._parser cimport COMMAND, NEED_DATA, Arg, ParseResult
 from protocol._session cimport Session
@@ -23,9 +26,14 @@ cdef enum:
     SEND_AHEAD = 32 * 1024           # replies are sent within a connection's part of a turn when there are so many
     FIRST_ARGS = 4096
     ARGS_KEPT = 64 * 1024            # arguments' room kept between turns
+    FEW_HELD = 8                     # keys that are compared one by one, cheaper than making a bytes and hashing it
     SAMPLE_MASK = 63                 # one hit in 64 is timed for the duration histogram
 
 INTERNAL_ERROR = ErrorReply(b"ERR internal error")
+
+
+cdef inline bint same_bytes(bytes key, const Arg* argument) noexcept:
+    return PyBytes_GET_SIZE(key) == <Py_ssize_t>argument.size and memcmp(PyBytes_AS_STRING(key), argument.data, argument.size) == 0
 
 
 cdef class Pipeline(Output):
@@ -207,13 +215,20 @@ cdef class Pipeline(Output):
         """Whether nothing unresolved of this connection is in the way of a read of one key."""
         cdef int command_id = command.row.id
         cdef dict held = connection.held
+        cdef Py_ssize_t at = 0
+        cdef PyObject* other = NULL
         if command_id not in (GET, HGET, HMGET, HGETALL, EXISTS) or command.argc < 2:
             return False
         if command_id == EXISTS and command.argc != 2:
             return False
-        if held is None or connection.behind or None in held:
+        if held is None or connection.behind:
             return False
-        return command.args[1].data[:command.args[1].size] not in held
+        if len(held) > FEW_HELD:
+            return None not in held and command.args[1].data[:command.args[1].size] not in held
+        while PyDict_Next(held, &at, &other, NULL):
+            if <object>other is None or same_bytes(<object>other, &command.args[1]):
+                return False
+        return True
 
     cdef list arguments_of(self, Command* command):
         """The arguments as bytes."""
