@@ -10,6 +10,7 @@ from policies.watcher import PolicyWatcher
 from sidecar.logs import logger
 from sidecar.policy_status import PolicyStatus
 
+FREED_AT_ONCE, FREED_EVERY_S = 20, 0.01  # some 30 us
 _log = logger("policy")
 
 
@@ -21,7 +22,7 @@ class ActivePolicy:
         status: what /policy and the metrics show.
     """
 
-    __slots__ = ("_file", "_listeners", "current", "status")
+    __slots__ = ("_file", "_listeners", "_loop", "_retired", "current", "status")
 
     def __init__(self, file: str | None) -> None:
         """Load the policy that the process starts with.
@@ -30,6 +31,8 @@ class ActivePolicy:
             PolicyError: the file is not a valid policy.
         """
         self._file = file
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._retired: list[object] = []
         self.status = PolicyStatus(file)
         self.current = (load(file) if file else DEFAULT_POLICY).compile(None)
         self.status.loaded(self.current.generation)
@@ -46,6 +49,7 @@ class ActivePolicy:
         """
         if self._file is None:
             return None
+        self._loop = loop
 
         executor = ThreadPoolExecutor(1, "policy")
         executor.submit(int)  # its thread starts now: that takes 2 ms
@@ -76,8 +80,16 @@ class ActivePolicy:
         self.status.loaded(new.generation)
         for listener in self._listeners:
             listener(previous, new)
+        self._retired += previous.parts()
+        self._free_some()
         gc.freeze()  # a policy is never garbage while it is in force: collections need not look at it
         _log.info("policy_loaded", generation=new.generation, file=self.status.file)
+
+    def _free_some(self) -> None:
+        """Let go of what is left of older policies, in steps."""
+        del self._retired[-FREED_AT_ONCE:]
+        if self._retired and self._loop is not None:
+            self._loop.call_later(FREED_EVERY_S, self._free_some)
 
     def failed(self, error: PolicyError | str) -> None:
         """A changed file is no policy: the one in force stays."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 
 from policies.watcher import Check
@@ -67,6 +68,24 @@ async def test_a_policy_that_cannot_be_used_leaves_the_old_one(tmp_path, monkeyp
     await reloaded(watcher)
     assert policy.current is first and policy.status.reload_failures == 2
     assert "found 70000 names" in policy.status.last_error
+
+
+async def test_an_old_policy_is_freed_in_steps(tmp_path):
+    """Its rules go a few at a time, and all of them."""
+    path = tmp_path / "policy.yaml"
+    views = "".join(f'  - {{name: v{n}, keys: "v{n}:{{id}}"}}\n' for n in range(50))
+    path.write_text(f"version: 1\nfeature_views:\n{views}")
+    policy = ActivePolicy(str(path))
+    rule = policy.current.rule(0)
+    holders = sys.getrefcount(rule)
+    watcher = policy.watcher(asyncio.get_running_loop())
+    path.write_text(NEW)
+    await reloaded(watcher)
+    gc.unfreeze()
+    assert sys.getrefcount(rule) >= holders, "not freed with the swap"
+    async with asyncio.timeout(20):
+        while sys.getrefcount(rule) == holders:
+            await asyncio.sleep(0.005)
 
 
 def _too_many(policy, previous):
