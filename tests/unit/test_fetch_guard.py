@@ -379,9 +379,9 @@ def hedged_world(delays_s: list[float]) -> World:
     times = iter(delays_s)
     pass_time = subject.origin._pass_time
 
-    async def pass_next() -> None:
+    async def pass_next(documents: int) -> None:
         subject.origin.delay_s = next(times, 0.001)
-        await pass_time()
+        await pass_time(documents)
 
     subject.origin._pass_time = pass_next  # type: ignore[method-assign]
     subject.origin.reads.clear()
