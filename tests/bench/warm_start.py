@@ -32,6 +32,7 @@ EXPONENT = 0.9
 PIPELINE = 20
 WINDOW_S = 0.5
 EVERY_S = 2  # a snapshot's period
+SNAPSHOT_S = 60  # a busy machine's, not a target
 POLICY = f"""version: 1
 defaults: {{ttl: 1d, deadline: 10s, write_deadline: 30s}}
 snapshot: {{every: {EVERY_S}s}}
@@ -157,7 +158,11 @@ def row_of(name: str, course: Course, steady: float, start_s: float) -> list[obj
 def wait_for_snapshot(target: Restarted) -> None:
     """Until one was written after now."""
     asked_s = time.time()
-    while json.loads(target.page("/overview") or b"{}")["snapshot"]["written_at"] < asked_s:
+    while (
+        json.loads(target.page("/overview") or b'{"snapshot": {"written_at": 0}}')["snapshot"]["written_at"] < asked_s
+    ):
+        if time.time() > asked_s + SNAPSHOT_S:
+            raise RuntimeError(f"no snapshot was written in {SNAPSHOT_S} s")
         time.sleep(0.05)
 
 

@@ -83,3 +83,12 @@ def test_a_profile_names_the_parts(tmp_path):
     profile = rows(text, "Profile")
     assert len(profile["get16"]) > 8 and float(profile["get16"][0]) > 0
     assert any(part.startswith("kernel:") for part in profile)
+
+
+def test_restarts_are_measured(tmp_path):
+    """Values need no read of the origin; keys are read again; a cold start has neither."""
+    text = run(tmp_path / "RESULTS.md", "warm_start.py", "--keys", "2000", "--seconds", "2.5")
+    table = rows(text, "Warm start")
+    assert {"steady", "values", "keys", "cold"} <= table.keys()
+    assert float(table["values"][1].rstrip("%")) > float(table["cold"][1].rstrip("%"))
+    assert int(table["values"][7]) == 0 < int(table["keys"][7])
