@@ -94,7 +94,7 @@ class CompiledPolicy:
         self.table = RuleTable(rows, parts.generation, parts.pattern_epoch, parts.resolver)
 
     def parts(self) -> list[object]:
-        """What it is mostly made of. Freeing a policy of a thousand rules takes a millisecond: these, a few at a time."""
+        """What it is mostly made of. Freeing a policy of a thousand rules takes 1 ms: these, a few at a time."""
         return [*self._rules.values(), *self.policy.views]
 
     def rule(self, number: int) -> Rule:
