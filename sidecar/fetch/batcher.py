@@ -22,7 +22,7 @@ from sidecar.resilience.limiter import Kind
 from sidecar.resilience.overload import TARGET_NS
 from sidecar.resilience.priority import Priority
 
-LANDINGS_PER_STEP = 100  # so that a large batch does not hold the loop for more than about 1 ms
+LANDINGS_PER_STEP = 50  # so that a large batch does not hold the loop for more than about 1 ms
 SHED_PER_STEP = 50
 # While more waits than there is room for, at least so many calls share the limit. A call gives all its room back when
 # the slowest of its documents is in, so one large call leaves the origin idle at its end: of an origin that can do 400

@@ -2,6 +2,7 @@
 
 from asyncio import AbstractEventLoop
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sidecar.fetch.answers import Answer, Unavailable
@@ -52,7 +53,7 @@ class Delivery:
         self._numbers = numbers
         self._lookups = lookups
         self._counters = counters
-        self._backlog: deque[Reply] = deque()
+        self._backlog: deque[Iterator[Reply]] = deque()
         self._left = PER_STEP
         self._step = 0
 
@@ -116,19 +117,32 @@ class Delivery:
         if step != self._step:
             self._step, self._left = step, PER_STEP
         if self._backlog or len(replies) > self._left:
-            if not self._backlog:
-                self._loop.call_soon(self._go_on)
-            self._backlog.extend(replies)
+            self._later(iter(replies))
             return
         self._left -= len(replies)
         for reply in replies:
             self.tell(*reply)
 
+    def deliver_to_all(self, waiters: list[Waiter], answer: Answer | Cause, is_miss: bool) -> None:
+        """Tell a crowd the same, from the next step of the loop on: to make 10,000 replies at once takes 2 ms."""
+        self._later(Reply(waiter, answer, is_miss) for waiter in waiters)
+
+    def _later(self, replies: Iterator[Reply]) -> None:
+        if not self._backlog:
+            self._loop.call_soon(self._go_on)
+        self._backlog.append(replies)
+
     def _go_on(self) -> None:
         self._turn.now_ns()  # memory may be asked
         backlog = self._backlog
-        for _ in range(min(PER_STEP, len(backlog))):
-            self.tell(*backlog.popleft())
+        left = PER_STEP
+        while left and backlog:
+            reply = next(backlog[0], None)
+            if reply is None:
+                backlog.popleft()
+            else:
+                self.tell(*reply)
+                left -= 1
         if backlog:
             self._loop.call_soon(self._go_on)
 

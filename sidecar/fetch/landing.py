@@ -6,7 +6,7 @@ Callbacks come last, after all state is right, for they may ask again.
 from sidecar.clock import floor_tick
 from sidecar.fetch.answers import Absent, Answer, Found
 from sidecar.fetch.coherence import Coherence
-from sidecar.fetch.delivery import Delivery, Reply
+from sidecar.fetch.delivery import PER_STEP, Delivery, Reply
 from sidecar.fetch.failing_rows import FailingRows
 from sidecar.fetch.fill_costs import FillCosts
 from sidecar.fetch.flight import Flight, Waiter
@@ -88,7 +88,9 @@ class Landing:
         waiters, flight.waiters = flight.waiters, []
         if flight.watchers is not None:
             self._delivery.tell_watchers(flight, False)
-        self._delivery.deliver([Reply(waiter, cause) for waiter in waiters])
+        replies: list[Reply] = []
+        self._tell_all(waiters, cause, False, replies)
+        self._delivery.deliver(replies)
 
     def note_failure(self, key: bytes, cause: Cause) -> int:
         """A read of ``key`` failed; when the next may try."""
@@ -122,6 +124,13 @@ class Landing:
             self._singleflight.cancel(flight)
         return replies
 
+    def _tell_all(self, waiters: list[Waiter], answer: Answer | Cause, is_miss: bool, replies: list[Reply]) -> None:
+        """All of these are to be told the same."""
+        if len(waiters) > PER_STEP:
+            self._delivery.deliver_to_all(waiters, answer, is_miss)
+        else:
+            replies += [Reply(waiter, answer, is_miss) for waiter in waiters]
+
     def _install(self, flight: Flight, answer: Found | Absent, replies: list[Reply]) -> None:
         """Keep the answer if the protocol lets it; who is to be told what."""
         key = flight.key
@@ -136,7 +145,7 @@ class Landing:
             ):
                 self._coherence.installed(key)
                 self._fill_costs.filled(row.view, self._turn.now_ns() - flight.sent_ns)
-                replies += [Reply(waiter, answer, True) for waiter in flight.waiters]
+                self._tell_all(flight.waiters, answer, True, replies)
                 if flight.watchers is not None:
                     self._delivery.tell_watchers(flight, True)
                 return
@@ -174,6 +183,6 @@ class Landing:
             retry_at_ns = self.note_failure(flight.key, cause)
             if flight.refill:
                 self._revalidation.failed(flight.key, retry_at_ns)
-        replies += [Reply(waiter, cause) for waiter in flight.waiters]
+        self._tell_all(flight.waiters, cause, False, replies)
         if flight.watchers is not None:
             self._delivery.tell_watchers(flight, False)
