@@ -62,7 +62,7 @@ def until(condition: Callable[[], bool], within_s: float = BUSY_S) -> None:
 TIMEOUT = b"-TIMEOUT the origin did not answer within %dms\r\n" % DEADLINE_MS
 OUTAGES = {
     "stop": {b"-UNAVAILABLE the origin is down: connection refused\r\n", TIMEOUT},
-    "hang": {TIMEOUT},
+    "hang": {TIMEOUT, b"-UNAVAILABLE the origin is down: breaker open\r\n"},  # once nothing was answered for a while
 }
 ENDS = {"stop": "start", "hang": "resume"}
 
