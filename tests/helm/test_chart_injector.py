@@ -37,13 +37,14 @@ def arguments(values: dict[str, Any]) -> argparse.Namespace:
 @MODES
 def test_the_injector_takes_the_flags_of_the_chart(values):
     """Names of objects are those that the chart makes; each excluded namespace is passed on."""
+    values = {**values, "webhook": {**values.get("webhook", {}), "excludedNamespaces": ["legacy"]}}
     flags = arguments(values)
     assert flags.command == "injector"
     assert (flags.namespace, flags.service) == (NAMESPACE, one("Service", values)["metadata"]["name"])
-    assert set(flags.exclude) == ALWAYS_EXCLUDED
+    assert set(flags.exclude) == {"legacy"}
     mounts = {mount["name"]: mount["mountPath"] for mount in container(values)["volumeMounts"]}
     assert flags.config == f"{mounts['config']}/sidecar.yaml"
-    if values:
+    if "certificates" in values["webhook"]:
         assert flags.tls_directory == mounts["certificates"]
     else:
         assert flags.tls_directory is None
@@ -109,6 +110,21 @@ def asked(namespace: str, label: str | None, pod: dict[str, str], values: dict[s
 def test_who_is_asked_about(namespace, label, pod, paths):
     """Never about the injector itself and kube-system, or a broken injector would keep itself from starting."""
     assert asked(namespace, label, pod) == paths
+
+
+@pytest.mark.parametrize("own", [[], ["legacy"], ["kube-system"]])
+def test_no_value_lets_the_webhook_stand_before_the_cluster_itself(own):
+    """Namespaces are added to those that are always left out: with ``Fail`` an outage would stop the cluster."""
+    values = {"webhook": {"failurePolicy": "Fail", "excludedNamespaces": own}}
+    for webhook in one("MutatingWebhookConfiguration", values)["webhooks"]:
+        (by_name,) = [
+            expression
+            for expression in webhook["namespaceSelector"]["matchExpressions"]
+            if expression["key"] == "kubernetes.io/metadata.name"
+        ]
+        assert by_name["operator"] == "NotIn"
+        assert set(by_name["values"]) == {NAMESPACE, *ALWAYS_EXCLUDED, *own}
+        assert len(by_name["values"]) == len(set(by_name["values"]))
 
 
 def test_the_webhooks_cannot_hold_up_a_cluster():

@@ -67,7 +67,7 @@ WRONG = [
     ("injector.networkPolicy.apiServerPorts", []),
     ("webhook.failurePolicy", "ignore"),
     ("webhook.onFailure", "crash"),
-    ("webhook.timeoutSeconds", 31),
+    ("webhook.timeoutSeconds", 3),
     ("webhook.certificates.mode", "genCA"),
     ("webhook.excludedNamespaces", ["Not_A_Name"]),
     ("image.digest", "sha256:short"),
