@@ -140,7 +140,7 @@ GENERIC = (
          complexity="O(1) a call, O(N) keys in all",
          tips="nondeterministic_output request_policy:special response_policy:special",
          summary="Iterates over the keys.",
-         note="Walks the origin's keys, not only those in memory; not on Couchbase. An unknown cursor answers an error."),
+         note="Walks the origin's keys, not only those in memory; not on Couchbase. Unknown cursors answer an error."),
 )
 
 CONNECTION = (
