@@ -98,26 +98,26 @@ class CouchbaseBatches:
 
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = loop.create_future()
-        if self._busy > self._threads:
-            self._threads += 1
-            threading.Thread(target=self._work, name="couchbase-batches", daemon=True).start()
-        self._jobs.put((job, loop, answer))
         try:
+            if self._busy > self._threads:
+                threading.Thread(target=self._work, name="couchbase-batches", daemon=True).start()
+                self._threads += 1
+            self._jobs.put((job, loop, answer))
             return await answer
         finally:
             self._busy -= 1
 
     def _collection(self, place: Place) -> Collection:
         """In a thread: opening a bucket blocks."""
-        found = self._collections.get(place)
+        known = self._collections  # a new one comes with a new cluster
+        found = known.get(place)
         if found is None:
             cluster = self._cluster
             if cluster is None:
                 raise RuntimeError("the cluster was closed")
             bucket, scope, name = place
             found = cluster.bucket(bucket or self._bucket).scope(scope).collection(name)
-            if cluster is self._cluster:
-                self._collections[place] = found
+            known[place] = found
         return found
 
     def _connect(self, generation: int) -> None:

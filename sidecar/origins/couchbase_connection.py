@@ -63,6 +63,7 @@ class CouchbaseConnection:
         self._connecting: asyncio.Task[None] | None = None
         self._suspecting: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
+        self._wanted = self._used = 0  # which credentials: the newest, and those of the connection in place
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -157,62 +158,68 @@ class CouchbaseConnection:
     def renew(self) -> None:
         """The credentials changed: connect anew behind the connection in place, which serves until that has come up.
 
-        While there is none the next attempt takes them anyway.
+        While there is none yet this is done once the attempt under way, by the old ones, has succeeded.
         """
-        if self._cluster is not None:
-            if self._renewing is not None:
-                self._renewing.cancel()
+        self._wanted += 1
+        if self._cluster is not None and (self._renewing is None or self._renewing.done()):
             self._renewing = asyncio.get_running_loop().create_task(self._renew())
 
     async def _renew(self) -> None:
+        """Until the connection in place is by the newest credentials."""
         pause_s = min(_FIRST_PAUSE_S, self._longest_pause_s)
-        while True:
-            cluster = self._new_cluster()
-            bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
-            bootstrap.add_done_callback(_see_exception)
+        while self._used != self._wanted:
+            wanted = self._wanted
             try:
+                cluster = self._new_cluster()
+                bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
+                bootstrap.add_done_callback(_see_exception)
                 bucket = await asyncio.shield(bootstrap)
-                break
-            except CouchbaseException as exc:
+            except Exception as exc:
                 cause = await self._explain(exc.with_traceback(None))
                 _log.warning("new_credentials_refused", bucket=self._url.bucket, cause=cause.value)
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
-            pause_s = min(pause_s * 2, self._longest_pause_s)
-        replaced, self._cluster, self._bucket = self._cluster, cluster, bucket
-        self._others.clear()
-        self._collections.clear()
-        self.batches.open()
-        _log.info("credentials_renewed", bucket=self._url.bucket)
-        if replaced is not None:
-            closing = asyncio.ensure_future(_close_later(replaced))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+                pause_s = min(pause_s * 2, self._longest_pause_s)
+                continue
+            replaced, self._cluster, self._bucket, self._used = self._cluster, cluster, bucket, wanted
+            self._others.clear()
+            self._collections.clear()
+            self.batches.open()
+            _log.info("credentials_renewed", bucket=self._url.bucket)
+            if replaced is not None:
+                closing = asyncio.ensure_future(_close_later(replaced))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     async def _find_cause(self) -> None:
         cause = await self._probe()
         if self.connected:
             self.cause = cause
 
-    async def _connect(self, cluster: AsyncCluster) -> None:
+    async def _connect(self, first: AsyncCluster) -> None:
         pause_s = min(_FIRST_PAUSE_S, self._longest_pause_s)
+        cluster: AsyncCluster | None = first
         while (error := await self._attempt(cluster)) is not None:
             self._tell(await self._explain(error))
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, self._longest_pause_s)
-            cluster = self._new_cluster()
+            cluster = None
+        if self._used != self._wanted:  # the credentials changed meanwhile
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
 
-    async def _attempt(self, cluster: AsyncCluster) -> Exception | None:
+    async def _attempt(self, cluster: AsyncCluster | None) -> Exception | None:
         """One bootstrap; the error, without the frames that would keep the dead cluster and its thread alive."""
-        bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
-        bootstrap.add_done_callback(_see_exception)  # nobody waits any more once the origin is closed
+        wanted = self._wanted if cluster is None else 0
         watch = asyncio.ensure_future(self._watch())
         try:
+            cluster = cluster or self._new_cluster()
+            bootstrap = asyncio.ensure_future(self._bootstrap(cluster))
+            bootstrap.add_done_callback(_see_exception)  # nobody waits any more once the origin is closed
             self._bucket = await asyncio.shield(bootstrap)
         except Exception as exc:
             return exc.with_traceback(None)
         finally:
             watch.cancel()
-        self._cluster = cluster
+        self._cluster, self._used = cluster, wanted
         self.batches.open()
         self._tell(None)
         return None
@@ -238,6 +245,8 @@ class CouchbaseConnection:
             await asyncio.sleep(_PROBE_EVERY_S)
 
     async def _explain(self, error: Exception) -> Cause:
+        if isinstance(error, OriginSetupError):  # a file of a certificate, half-written
+            return Cause.CERTIFICATE
         if not isinstance(error, CouchbaseException):
             _log.error("connecting_failed", exc_info=error)
             return Cause.UNREACHABLE
@@ -247,7 +256,10 @@ class CouchbaseConnection:
         return cause
 
     async def _probe(self) -> Cause | None:
-        return await probe(self._url.hosts, self._credentials.tls_context())
+        try:
+            return await probe(self._url.hosts, self._credentials.tls_context())
+        except OriginSetupError:
+            return Cause.CERTIFICATE
 
     def _tell(self, cause: Cause | None) -> None:
         if self._closed and cause is not Cause.CLOSED:

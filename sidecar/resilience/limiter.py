@@ -111,8 +111,8 @@ class AdaptiveLimiter:
     def release(self, kind: Kind, documents: int, under_way: int, answered: bool, took_ns: int, now_ns: int) -> None:
         self.in_use -= documents
         self._calls[kind] -= 1
-        if self._resume and under_way > 1:
-            return  # sent before the probe
+        if self._resume and under_way > len(Kind):
+            return  # sent before the probe, in which each kind may send one
         harmless = HARMLESS_NS[kind]
         if answered:
             baseline = self._baselines[kind]

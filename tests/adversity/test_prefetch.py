@@ -132,16 +132,11 @@ def test_what_was_learned_can_be_shown_and_pasted(start, tmp_path):
     wire = Wire(sidecar.connect())
 
     def show(*flags: str) -> str:
-        command = [
-            sys.executable,
-            "-m",
-            "sidecar.cli",
-            "prefetch",
-            "show",
-            "--admin",
-            f"127.0.0.1:{sidecar.admin_port}",
-        ]
-        return subprocess.run([*command, *flags], capture_output=True, text=True, check=True).stdout
+        return cli("prefetch", "show", "--admin", f"127.0.0.1:{sidecar.admin_port}", *flags)
+
+    def cli(*words: str) -> str:
+        command = [sys.executable, "-P", "-m", "sidecar.cli", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     numbers = itertools.count()
 
@@ -155,5 +150,4 @@ def test_what_was_learned_can_be_shown_and_pasted(start, tmp_path):
     assert "user:{id1} -> cart:{id1}" in show()
     policy = tmp_path / "exported.yaml"
     policy.write_text("version: 1\n" + show("--export"))
-    check = [sys.executable, "-m", "sidecar.cli", "policy", "check", str(policy)]
-    assert subprocess.run(check, capture_output=True, text=True, check=True).stdout.endswith("feature sets: 1\n")
+    assert cli("policy", "check", str(policy)).endswith("feature sets: 1\n")

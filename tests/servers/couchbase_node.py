@@ -133,7 +133,9 @@ class Connection(asyncio.Protocol):
         """Close with RST, so that the peer sees a broken connection and not an end of stream."""
         if self._transport is not None:
             linger = struct.pack("ii", 1, 0)
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            peer = self._transport.get_extra_info("socket")
+            if peer is not None:  # else TLS has let go of it already
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._transport.abort()
 
     def work(self) -> None:

@@ -147,8 +147,47 @@ def test_capella_is_known_by_its_hosts():
     assert not parse_couchbase_url("couchbases://db1,db2/b").is_capella
 
 
-def _replace(file: Path, content: bytes) -> None:
-    """As editors and Kubernetes do: a new file takes the name."""
+def _replace(file: Path, content: bytes) -> bytes:
+    """As editors and Kubernetes do: a new file takes the name. What the old one held."""
+    old = file.read_bytes()
     new = file.with_suffix(".new")
     new.write_bytes(content)
     os.replace(new, file)
+    return old
+
+
+async def test_a_password_that_changes_during_the_first_connection_is_taken_after_it(tmp_path, caplog):
+    """The attempt under way has the old one; once it has succeeded the new one follows."""
+    file = tmp_path / "password"
+    file.write_bytes(b"secret")
+    caplog.set_level("INFO")
+    async with running_node() as node:
+        node.hang()
+        async with started_origin(node.url, password=SecretFile(str(file))) as origin:
+            await eventually(lambda: len(node.connections) > 0)
+            _replace(file, b"rotated")
+            assert origin.refresh_credentials()
+            node.resume()
+            await works(origin)
+            node.users["sidecar"] = "rotated"
+            await eventually(lambda: "credentials_renewed" in caplog.text)
+            await works(origin)
+
+
+async def test_certificates_that_are_half_written_do_not_end_the_attempts(authority, tmp_path):
+    """While the cluster cannot be reached and its files are being replaced: told as the cause, and mended by itself."""
+    node = CouchbaseNode()
+    node.tls = authority.server_context(asks_clients=True)
+    await node.start()
+    await node.stop()
+    files = authority.issue("client")
+    given = {"username": None, "password": None, "certificate": files.certificate, "key": files.key}
+    fast = {"bootstrap_timeout_s": 0.5, "longest_pause_s": 0.05}
+    async with started_origin(node.url, ca=authority.ca, **given, **fast) as origin:
+        whole = _replace(Path(files.certificate), b"-----BEGIN CERTIFICATE-----\nhalf")
+        await eventually(lambda: origin._connection.cause is Cause.CERTIFICATE)
+        _replace(Path(files.certificate), whole)
+        await node.start()
+        await eventually(lambda: origin.connected)
+        await works(origin)
+    await node.stop()

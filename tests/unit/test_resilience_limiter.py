@@ -169,3 +169,23 @@ def test_slow_commits_are_no_congestion_of_reads():
         limiter.release(Kind.READ, 600, limiter.acquire(Kind.READ, 600), True, MS // 10, number * MS)
         limiter.release(Kind.WRITE, 600, limiter.acquire(Kind.WRITE, 600), True, 20 * MS, number * MS)
     assert limiter.limit >= FIRST
+
+
+def test_a_probe_ends_though_reads_and_writes_always_overlap():
+    """Each kind may send one in the probe: one is always in flight when the other leaves, and the limit comes back."""
+    limiter, now_ns = AdaptiveLimiter(100), 1
+    writes = limiter.acquire(Kind.WRITE, 2)
+    while limiter.limit > 2:  # used to the full, until the turn of a window begins a probe
+        now_ns += 100 * MS
+        documents = int(limiter.limit)
+        limiter.release(Kind.READ, documents, limiter.acquire(Kind.READ, documents), True, MS, now_ns)
+    held = limiter.acquire(Kind.READ, 1)
+    limiter.release(Kind.WRITE, 2, writes, True, MS, now_ns)
+    for _ in range(10):
+        for leaving, staying in ((Kind.WRITE, Kind.READ), (Kind.READ, Kind.WRITE)):
+            now_ns += MS
+            assert limiter.room(leaving, Priority.DEMAND) >= 1
+            sent = limiter.acquire(leaving, 1)
+            limiter.release(staying, 1, held, True, MS, now_ns)
+            held = sent
+    assert limiter.limit > 40
