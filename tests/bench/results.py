@@ -51,7 +51,7 @@ def made_by(versions: Sequence[str]) -> str:
     words = [word for word in sys.argv[1:] if "/" not in word]  # no paths of one machine
     return (
         f"`{' '.join([Path(sys.argv[0]).name, *words])}`, {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores of "
-        f"{cpu_model()}, Linux {platform.release()}, Python {platform.python_version()}, uvloop {version('uvloop')}, "
+        f"{cpu_model()}, Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}, uvloop {version('uvloop')}, "
         f"{', '.join([f'redis-server {redis_version()}', *versions])}."
     )
 

@@ -112,7 +112,7 @@ def made_by(options: str) -> str:
     command = f"make chaos OPTIONS='{options}'" if options else "make chaos"
     return (
         f"`{command}`: {os.cpu_count()} cores of {_cpu_model()}, "
-        f"Linux {platform.release()}, Python {platform.python_version()}."
+        f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}."
     )
 
 
